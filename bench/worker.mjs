@@ -1,0 +1,81 @@
+/**
+ * One measurement of one contender, in a process of its own. Prints one line of JSON.
+ *
+ *   node bench/worker.mjs --contender hypercore-7 --probe
+ *   node bench/worker.mjs --contender hypercore-7 --workload get-512 --dir D --build
+ *   node bench/worker.mjs --contender hypercore-7 --workload get-512 --dir D [--quick]
+ *
+ * Without `--dir` it makes its own temporary directory, builds what the workload needs and removes
+ * everything afterwards.
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { buildFixture, sizes, workloads } from "./workloads.mjs"
+
+const { values: args } = parseArgs({
+  options: {
+    contender: { type: "string" },
+    workload: { type: "string" },
+    dir: { type: "string" },
+    build: { type: "boolean", default: false },
+    probe: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false }
+  }
+})
+
+const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
+
+const loadContender = async (name) => {
+  const { load } = await import(new URL(`./contenders/${name}.mjs`, import.meta.url).href)
+  return load()
+}
+
+const measure = async (contender, workload, dir) => {
+  const size = args.quick ? sizes.quick : sizes.full
+  const context = { open: contender.open, dir, size }
+  if (args.build) {
+    await buildFixture(workload.fixture, context)
+    return { workload: workload.name, contender: args.contender, built: workload.fixture }
+  }
+  const { ops, bytes, seconds } = await workload.run(context)
+  const rssMB = Math.round(process.resourceUsage().maxRSS / 1024)
+  const { crypto } = contender
+  return { workload: workload.name, contender: args.contender, ops, bytes, seconds, rssMB, crypto }
+}
+
+const inOwnDirectory = async (contender, workload) => {
+  const dir = mkdtempSync(join(tmpdir(), "effect-hypercore-bench-"))
+  const remove = () => rmSync(dir, { recursive: true, force: true })
+  process.once("exit", remove)
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1))
+  if (workload.fixture !== undefined) {
+    const size = args.quick ? sizes.quick : sizes.full
+    await buildFixture(workload.fixture, { open: contender.open, dir, size })
+  }
+  return measure(contender, workload, dir)
+}
+
+const main = async () => {
+  const contender = await loadContender(args.contender)
+  if (args.probe) {
+    const { version, crypto, supports, fixturesOf } = contender
+    return { contender: args.contender, version, crypto, supports, fixturesOf }
+  }
+  const workload = workloads.find(({ name }) => name === args.workload)
+  if (workload === undefined) throw new Error(`there is no workload "${args.workload}"`)
+  return args.dir === undefined ? inOwnDirectory(contender, workload) : measure(contender, workload, args.dir)
+}
+
+const fail = (error) => {
+  print({ contender: args.contender, error: error instanceof Error ? error.message : `${error}` })
+  process.exit(1)
+}
+
+process.on("uncaughtException", fail)
+
+main().then((result) => {
+  print(result)
+  process.exit(0)
+}, fail)

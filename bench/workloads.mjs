@@ -1,0 +1,404 @@
+/**
+ * What is measured. A workload says how it drives a feed; it knows nothing of any contender.
+ *
+ * Every workload's `run` gets a context
+ *   open(dir)   opens (or creates) a feed of the contender; contenders/ours.mjs says what a feed is
+ *   dir         an empty directory of its own, or the directory of the fixture it asked for
+ *   size        the sizes in force (full or quick)
+ * and returns `{ ops, bytes, seconds }` of the timed section alone.
+ */
+import { closeSync, mkdirSync, openSync, rmSync, unlinkSync, writeSync } from "node:fs"
+import { join } from "node:path"
+
+const KB = 1024
+const GB = 1024 * 1024 * 1024
+
+/** Sizes of a full run, and of `--quick`. */
+export const sizes = {
+  full: {
+    seconds: 1,
+    warmup: 0.3,
+    getWarmup: 1, // longer, as a feed's caches fill while blocks are got
+    small: 100_000,
+    large: 2_048,
+    audit: 10_000,
+    batch: 100_000
+  },
+  quick: {
+    seconds: 0.3,
+    warmup: 0.1,
+    getWarmup: 0.1,
+    small: 10_000,
+    large: 256,
+    audit: 1_000,
+    batch: 20_000
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Data, the same for every contender
+
+/** Numerical Recipes' linear congruential generator: the same numbers on every run. */
+const lcg = (seed) => {
+  let state = seed >>> 0
+  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0)
+}
+
+/** The generator's low bits have short periods, so an index is taken from its high bits. */
+const indices = (seed, length) => {
+  const random = lcg(seed)
+  return () => Math.floor((random() / 0x1_0000_0000) * length)
+}
+
+/** Blocks which do not compress, made before anything is timed and used in rotation. */
+const blocks = (size, count) => {
+  const random = lcg(size)
+  const pool = Array.from({ length: count }, () => {
+    const block = Buffer.allocUnsafe(size)
+    for (let i = 0; i < size; i += 4) block.writeUInt32LE(random(), i)
+    return block
+  })
+  return (index) => pool[index % count]
+}
+
+const POOL = new Map([
+  [32, 1_024],
+  [512, 1_024],
+  [64 * KB, 64]
+])
+
+const blocksOf = (size) => blocks(size, POOL.get(size))
+
+// ---------------------------------------------------------------------------------------------
+// Feeds prepared once per contender, which the reading workloads then share
+
+export const fixtures = {
+  small: { blockSize: 512, length: (size) => size.small, batch: 1_000 },
+  large: { blockSize: 64 * KB, length: (size) => size.large, batch: 16 },
+  audit: { blockSize: 512, length: (size) => size.audit, batch: 1_000 },
+  million: { blockSize: 32, length: () => 1_000_000, batch: 10_000 }
+}
+
+export const buildFixture = async (name, { open, dir, size }) => {
+  const { blockSize, length: lengthOf, batch } = fixtures[name]
+  const length = lengthOf(size)
+  const block = blocksOf(blockSize)
+  const feed = await open(dir)
+  let appended = 0
+  await feed.appendBatches(() => {
+    if (appended >= length) return undefined
+    const count = Math.min(batch, length - appended)
+    const from = appended
+    appended += count
+    return Array.from({ length: count }, (_, i) => block(from + i))
+  })
+  expect(feed.length === length, `built ${feed.length} blocks instead of ${length}`)
+  await feed.close()
+}
+
+// ---------------------------------------------------------------------------------------------
+// Time
+
+const now = () => process.hrtime.bigint()
+const secondsSince = (start) => Number(now() - start) / 1e9
+
+/** `true` until the time is up; looks at the clock once in `every` questions. */
+const untilElapsed = (seconds, every) => {
+  const end = now() + BigInt(Math.round(seconds * 1e9))
+  let asked = 0
+  return () => asked++ % every !== 0 || now() < end
+}
+
+const timed = async (work) => {
+  globalThis.gc?.()
+  const start = now()
+  const result = await work()
+  return { ...result, seconds: secondsSince(start) }
+}
+
+const expect = (condition, message) => {
+  if (!condition) throw new Error(message)
+}
+
+/**
+ * Writes and removes a file of this many bytes. On a virtual machine whose host hands out memory
+ * when it is first touched, new pages of the page cache cost several times what reused ones do;
+ * this leaves reused ones to the appends which follow, so that those and not the host are measured.
+ */
+const touchPageCache = (dir, bytes) => {
+  const file = join(dir, "touch")
+  const chunk = Buffer.alloc(1024 * KB, 1)
+  mkdirSync(dir, { recursive: true })
+  const fd = openSync(file, "w")
+  try {
+    for (let written = 0; written < bytes; written += chunk.length) writeSync(fd, chunk)
+  } finally {
+    closeSync(fd)
+    unlinkSync(file)
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Shapes of workload
+
+/** Appends until the time is up; `drive(feed, next)` says how the blocks are handed over. */
+const appending =
+  ({ blockSize, perCall, limit = Infinity, touch = 0, drive }) =>
+  async ({ open, dir, size }) => {
+    if (touch > 0) touchPageCache(dir, touch)
+    const block = blocksOf(blockSize)
+    const feed = await open(dir)
+    let appended = 0
+
+    const appendFor = async (seconds) => {
+      const more = untilElapsed(seconds, perCall === 1 ? 16 : 1)
+      const before = appended
+      await drive(feed, () => {
+        if (!more() || (appended - before) * blockSize >= limit) return undefined
+        if (perCall === 1) return block(appended++)
+        const from = appended
+        appended += perCall
+        return Array.from({ length: perCall }, (_, i) => block(from + i))
+      })
+      return { ops: appended - before, bytes: (appended - before) * blockSize }
+    }
+
+    await appendFor(size.warmup)
+    const result = await timed(() => appendFor(size.seconds))
+    expect(feed.length === appended, `appended ${appended} blocks, the feed has ${feed.length}`)
+    // Concurrent callers may be served in any order, so only then is the content left unchecked.
+    if (drive !== concurrently) await expectBlocks(feed, block, [0, appended - 1])
+    await feed.close()
+    return result
+  }
+
+const oneByOne = (feed, next) => feed.appendEach(next)
+const concurrently = (feed, next) => feed.appendConcurrently(64, next)
+const inBatches = (feed, next) => feed.appendBatches(next)
+
+const expectBlocks = async (feed, block, wanted) => {
+  const queue = [...wanted]
+  let seen = 0
+  await feed.getEach(
+    () => queue.shift() ?? -1,
+    (got) => {
+      expect(Buffer.compare(got, block(wanted[seen])) === 0, `block ${wanted[seen]} is wrong`)
+      seen++
+    }
+  )
+  expect(seen === wanted.length, `got ${seen} blocks instead of ${wanted.length}`)
+}
+
+/** One batch into a new feed, again in further new feeds until the time is up. */
+const oneBatch = async ({ open, dir, size }) => {
+  const block = blocksOf(512)
+  const append = async (name, count) => {
+    const batch = Array.from({ length: count }, (_, i) => block(i))
+    const feed = await open(join(dir, name))
+    const queue = [batch]
+    const result = await timed(async () => {
+      await feed.appendBatches(() => queue.shift())
+      return { ops: count, bytes: count * 512 }
+    })
+    expect(feed.length === count, `appended ${count} blocks, the feed has ${feed.length}`)
+    await expectBlocks(feed, block, [0, count - 1])
+    await feed.close()
+    rmSync(join(dir, name), { recursive: true, force: true })
+    return result
+  }
+
+  await append("warmup", size.batch / 10)
+  const total = { ops: 0, bytes: 0, seconds: 0 }
+  for (let pass = 0; total.seconds < size.seconds; pass++) {
+    add(total, await append(`${pass}`, size.batch))
+  }
+  return total
+}
+
+const add = (total, part) => {
+  total.ops += part.ops
+  total.bytes += part.bytes
+  total.seconds += part.seconds
+}
+
+/** One get after another, at random indices, until the time is up. */
+const getting =
+  (blockSize) =>
+  async ({ open, dir, size }) => {
+    const block = blocksOf(blockSize)
+    const feed = await open(dir)
+    const random = indices(7, feed.length)
+    await expectBlocks(feed, block, [0, feed.length >> 1, feed.length - 1])
+
+    const getFor = async (seconds) => {
+      const more = untilElapsed(seconds, 16)
+      let ops = 0
+      let bytes = 0
+      await feed.getEach(
+        () => (more() ? random() : -1),
+        (got) => {
+          ops++
+          bytes += got.length
+        }
+      )
+      expect(bytes === ops * blockSize, `got ${bytes} bytes in ${ops} blocks`)
+      return { ops, bytes }
+    }
+
+    await getFor(size.getWarmup)
+    const result = await timed(() => getFor(size.seconds))
+    await feed.close()
+    return result
+  }
+
+/** Reads the feed as a stream from its start, again and again until the time is up. */
+const streaming = async ({ open, dir, size }) => {
+  const block = blocksOf(512)
+  const feed = await open(dir)
+
+  const streamFor = async (seconds, check) => {
+    const more = untilElapsed(seconds, 256)
+    let ops = 0
+    let bytes = 0
+    let going = true
+    while (going) {
+      const before = ops
+      await feed.readStream((got) => {
+        if (check) expect(Buffer.compare(got, block(ops - before)) === 0, `block ${ops} is wrong`)
+        ops++
+        bytes += got.length
+        going = more()
+        return going
+      })
+      expect(!going || ops - before === feed.length, `a stream gave ${ops - before} blocks`)
+    }
+    return { ops, bytes }
+  }
+
+  await streamFor(size.warmup, true)
+  const result = await timed(() => streamFor(size.seconds, false))
+  await feed.close()
+  return result
+}
+
+/** Audits a freshly opened feed, so that nothing is cached from an earlier pass. */
+const auditing = async ({ open, dir, size }) => {
+  const pass = async () => {
+    const feed = await open(dir)
+    const { length } = feed
+    const result = await timed(async () => {
+      const { valid, invalid } = await feed.audit()
+      expect(valid === length && invalid === 0, `audited ${valid} valid, ${invalid} invalid`)
+      return { ops: length, bytes: length * 512 }
+    })
+    await feed.close()
+    return result
+  }
+
+  await pass()
+  const total = { ops: 0, bytes: 0, seconds: 0 }
+  while (total.seconds < size.seconds) add(total, await pass())
+  return total
+}
+
+/** Opens the feed, closing it in between; only the opening is timed. */
+const opening = async ({ open, dir, size }) => {
+  const pass = async () => {
+    let feed
+    const result = await timed(async () => {
+      feed = await open(dir)
+      return { ops: 1, bytes: 0 }
+    })
+    expect(feed.length === 1_000_000, `opened a feed of ${feed.length} blocks`)
+    await feed.close()
+    return result
+  }
+
+  for (let i = 0; i < 5; i++) await pass()
+  const total = { ops: 0, bytes: 0, seconds: 0 }
+  const more = untilElapsed(size.seconds * 1.5, 1)
+  while (more()) add(total, await pass())
+  return total
+}
+
+// ---------------------------------------------------------------------------------------------
+
+/** `aim` is how many times the better peer's rate ours should reach. */
+export const workloads = [
+  {
+    name: "append-one",
+    title: "append 512 B, one at a time",
+    unit: "ops",
+    aim: 4,
+    run: appending({ blockSize: 512, perCall: 1, drive: oneByOne })
+  },
+  {
+    name: "append-concurrent",
+    title: "append 512 B, 64 callers",
+    unit: "ops",
+    aim: 3,
+    run: appending({ blockSize: 512, perCall: 1, drive: concurrently })
+  },
+  {
+    name: "append-batch",
+    title: "append 512 B, one large batch",
+    unit: "ops",
+    aim: 3,
+    run: oneBatch
+  },
+  {
+    name: "append-64k",
+    title: "append 64 KB, batches of 16",
+    unit: "MB",
+    aim: 4,
+    run: appending({
+      blockSize: 64 * KB,
+      perCall: 16,
+      limit: 2 * GB,
+      touch: 1.5 * GB,
+      drive: inBatches
+    })
+  },
+  {
+    name: "get-512",
+    title: "get 512 B, random",
+    unit: "ops",
+    aim: 10,
+    fixture: "small",
+    run: getting(512)
+  },
+  {
+    name: "get-64k",
+    title: "get 64 KB, random",
+    unit: "MB",
+    aim: 6,
+    fixture: "large",
+    run: getting(64 * KB)
+  },
+  {
+    name: "stream-512",
+    title: "read 512 B as a stream",
+    unit: "ops",
+    aim: 40,
+    fixture: "small",
+    run: streaming
+  },
+  {
+    name: "audit-512",
+    title: "audit 512 B",
+    unit: "ops",
+    aim: 60,
+    fixture: "audit",
+    needs: "audit",
+    run: auditing
+  },
+  {
+    name: "open-1m",
+    title: "open 1,000,000 blocks",
+    unit: "ops",
+    aim: 2,
+    fixture: "million",
+    slow: true,
+    run: opening
+  }
+]

@@ -1,0 +1,181 @@
+/**
+ * What a feed holds: one have-bit a block, one tree-bit a node, numbered from the most significant bit
+ * of a byte (FORMATS, "Files"). The one mutable value of a feed; only `commit` and recovery change it.
+ *
+ * Invariant: a parent's tree-bit is set when both children's are.
+ */
+import * as BitfieldIndex from "./BitfieldIndex.js"
+import { BitfieldPages } from "./BitfieldPages.js"
+import * as FlatTree from "./FlatTree.js"
+import type { HeldNodes } from "./TreeIndex.js"
+
+const BLOCKS_A_PAGE = 8192
+
+const ONES_IN_BYTE = Uint8Array.from({ length: 256 }, (_, byte) => {
+  let ones = 0
+  for (let rest = byte; rest > 0; rest >>= 1) ones += rest & 1
+  return ones
+})
+
+/** The bits of have-byte `at` that lie in blocks [start, end). */
+const maskWithin = (at: number, start: number, end: number): number => {
+  const first = Math.max(start - 8 * at, 0)
+  const last = Math.min(end - 8 * at, 8)
+  return last <= first ? 0 : (0xff >> first) & (0xff << (8 - last)) & 0xff
+}
+
+const NODES_A_PAGE = 2 * BLOCKS_A_PAGE
+
+export class Bitfield implements HeldNodes {
+  constructor(readonly pages: BitfieldPages = new BitfieldPages()) {}
+
+  /** Past the highest position that can be held. */
+  get end(): number {
+    return this.pages.count * NODES_A_PAGE
+  }
+
+  /** Is block `block` held? */
+  has(block: number): boolean {
+    const bit = block % 8
+    return (this.pages.byte(this.pages.have, (block - bit) / 8) & (128 >> bit)) !== 0
+  }
+
+  /** How many blocks of [start, end) are held. */
+  count(start: number, end: number): number {
+    let total = 0
+    this.#eachHeldPage(start, end, (from, to) => {
+      for (let at = Math.floor(from / 8); 8 * at < to; at++) {
+        total += ONES_IN_BYTE[this.pages.byte(this.pages.have, at) & maskWithin(at, from, to)]!
+      }
+    })
+    return total
+  }
+
+  /** First held block in [start, end); `end` when there is none. */
+  nextHeld(start: number, end: number): number {
+    let found = end
+    this.#eachHeldPage(start, end, (from, to) => {
+      if (found === end) found = this.#scan(from, to, true) ?? end
+    })
+    return found
+  }
+
+  /** First block of [start, end) that is not held; `end` when all are. */
+  nextMissing(start: number, end: number): number {
+    return this.#scan(start, end, false) ?? end
+  }
+
+  /** Last held block in [start, end); `undefined` when none is. */
+  lastHeld(start: number, end: number): number | undefined {
+    const numbers = this.pages.numbers()
+    for (let n = numbers.length - 1; n >= 0; n--) {
+      const from = Math.max(start, numbers[n]! * BLOCKS_A_PAGE)
+      const to = Math.min(end, (numbers[n]! + 1) * BLOCKS_A_PAGE)
+      for (let at = Math.floor((to - 1) / 8); 8 * at + 7 >= from; at--) {
+        const byte = this.pages.byte(this.pages.have, at) & maskWithin(at, from, to)
+        if (byte !== 0) return 8 * at + 7 - Math.log2(byte & -byte)
+      }
+    }
+    return undefined
+  }
+
+  /** Sets or clears the have-bits of [start, end); answers whether any bit changed. */
+  setHave(start: number, end: number, held: boolean): boolean {
+    if (held) return this.#setHaveBytes(start, end, true)
+    let changed = false
+    this.#eachHeldPage(start, end, (from, to) => {
+      changed = this.#setHaveBytes(from, to, false) || changed
+    })
+    if (start < end) this.pages.touch(Math.floor((end - 1) / BLOCKS_A_PAGE))
+    return changed
+  }
+
+  #setHaveBytes(start: number, end: number, held: boolean): boolean {
+    let changed = false
+    for (let at = Math.floor(start / 8); 8 * at < end; at++) {
+      const mask = maskWithin(at, start, end)
+      const before = this.pages.byte(this.pages.have, at)
+      const after = held ? before | mask : before & ~mask
+      if (this.pages.setByte(this.pages.have, at, after)) {
+        changed = true
+        BitfieldIndex.update(this.pages, at, after)
+      }
+    }
+    return changed
+  }
+
+  /** Is the tree node at `position` held? */
+  hasNode(position: FlatTree.Position): boolean {
+    const bit = position % 8
+    return (this.pages.byte(this.pages.tree, (position - bit) / 8) & (128 >> bit)) !== 0
+  }
+
+  /** Sets a tree-bit, and those of the parents that this completes. */
+  setNode(position: FlatTree.Position): void {
+    for (let node = position; this.#writeNodeBit(node, true); node = FlatTree.parent(node)) {
+      if (!this.hasNode(FlatTree.sibling(node))) return
+    }
+  }
+
+  /** The highest node that is held; `undefined` when none is. */
+  lastNode(): FlatTree.Position | undefined {
+    const numbers = this.pages.numbers()
+    for (let n = numbers.length - 1; n >= 0; n--) {
+      const first = numbers[n]! * this.pages.tree.size
+      for (let at = first + this.pages.tree.size - 1; at >= first; at--) {
+        const byte = this.pages.byte(this.pages.tree, at)
+        if (byte !== 0) return (8 * at + 7 - Math.log2(byte & -byte)) as FlatTree.Position
+      }
+    }
+    return undefined
+  }
+
+  /** Forgets every node at or after `position`. */
+  dropNodesFrom(position: FlatTree.Position): void {
+    for (const k of this.pages.numbers()) {
+      const first = k * this.pages.tree.size
+      for (let at = Math.max(first, Math.floor(position / 8)); at < first + this.pages.tree.size; at++) {
+        const kept = 8 * at >= position ? 0 : (0xff << (8 - (position % 8))) & 0xff
+        this.pages.setByte(this.pages.tree, at, this.pages.byte(this.pages.tree, at) & kept)
+      }
+    }
+  }
+
+  /** Forgets every node that is not part of a log of `length` blocks, also those that reach beyond it. */
+  dropNodesBeyond(length: number): void {
+    this.dropNodesFrom(FlatTree.leaf(length))
+    // What is left of block `length` but reaches over it is above it.
+    let above = FlatTree.leaf(length)
+    while (FlatTree.leftSpan(above) > 0 || FlatTree.rightSpan(above) < this.end) {
+      above = FlatTree.parent(above)
+      if (this.hasNode(above)) this.#writeNodeBit(above, false)
+    }
+  }
+
+  /** First block of [start, end) whose have-bit is `held`. */
+  #scan(start: number, end: number, held: boolean): number | undefined {
+    const skipped = held ? 0 : 0xff
+    for (let block = start; block < end;) {
+      if (block % 8 === 0 && this.pages.byte(this.pages.have, block / 8) === skipped) block += 8
+      else if (this.has(block) === held) return block
+      else block++
+    }
+    return undefined
+  }
+
+  #writeNodeBit(position: FlatTree.Position, held: boolean): boolean {
+    const bit = 128 >> (position % 8)
+    const at = Math.floor(position / 8)
+    const before = this.pages.byte(this.pages.tree, at)
+    return this.pages.setByte(this.pages.tree, at, held ? before | bit : before & ~bit)
+  }
+
+  /** Calls `visit` with the part of [start, end) on each page that exists: a hole of 2^50 blocks costs nothing. */
+  #eachHeldPage(start: number, end: number, visit: (from: number, to: number) => void): void {
+    for (const k of this.pages.numbers()) {
+      const from = Math.max(start, k * BLOCKS_A_PAGE)
+      const to = Math.min(end, (k + 1) * BLOCKS_A_PAGE)
+      if (from < to) visit(from, to)
+    }
+  }
+}

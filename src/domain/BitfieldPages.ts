@@ -1,0 +1,101 @@
+/**
+ * The pages of the `bitfield` file in memory (FORMATS, "Files"): page k, at 32 + k * pageSize, is
+ *
+ *     have-bits (1024) | tree-bits (2048) | index (512, or 256 in feeds made before 6.22.1)
+ *
+ * Three byte sequences run through the pages side by side. A page that was never written is zeros and
+ * takes no memory. This file knows bytes only; `Bitfield` and `BitfieldIndex` know what they mean.
+ */
+import { isBlank } from "./Bytes.js"
+
+export const HAVE_BYTES = 1024
+export const TREE_BYTES = 2048
+export const PAGE_SIZE = HAVE_BYTES + TREE_BYTES + 512
+export const OLD_PAGE_SIZE = HAVE_BYTES + TREE_BYTES + 256
+
+/** One of the sequences: where it starts in a page and how many bytes of it a page holds. */
+interface Section {
+  readonly start: number
+  readonly size: number
+}
+
+export class BitfieldPages {
+  readonly have: Section = { start: 0, size: HAVE_BYTES }
+  readonly tree: Section = { start: HAVE_BYTES, size: TREE_BYTES }
+  readonly index: Section
+  /** Highest page ever touched, plus one: where the index ends (see BitfieldIndex). */
+  count = 0
+  // A Map, not an array: a sparse feed may know blocks 2^40 apart.
+  readonly #pages = new Map<number, Uint8Array>()
+  readonly #dirty = new Set<number>()
+  #numbers: ReadonlyArray<number> | undefined
+
+  constructor(readonly pageSize: number = PAGE_SIZE) {
+    this.index = { start: HAVE_BYTES + TREE_BYTES, size: pageSize - HAVE_BYTES - TREE_BYTES }
+  }
+
+  /** Takes over the pages stored in `bytes` (the file after its header); a torn last page is padded with zeros. */
+  load(bytes: Uint8Array): void {
+    for (let start = 0, k = 0; start < bytes.length; start += this.pageSize, k++) {
+      const page = bytes.subarray(start, start + this.pageSize)
+      if (isBlank(page)) continue
+      const own = new Uint8Array(this.pageSize)
+      own.set(page)
+      this.#pages.set(k, own)
+    }
+    this.count = Math.ceil(bytes.length / this.pageSize)
+    this.#numbers = undefined
+  }
+
+  /** Counts page `k` as touched, which lets the index reach as far. */
+  touch(k: number): void {
+    if (k >= this.count) this.count = k + 1
+  }
+
+  byte(section: Section, at: number): number {
+    const inSection = at % section.size
+    const page = this.#pages.get((at - inSection) / section.size)
+    return page === undefined ? 0 : page[section.start + inSection]!
+  }
+
+  /** Sets one byte; answers whether that changed it. Touches the page even when not, as the peer does. */
+  setByte(section: Section, at: number, value: number): boolean {
+    const inSection = at % section.size
+    const k = (at - inSection) / section.size
+    this.touch(k)
+    let page = this.#pages.get(k)
+    if (page === undefined) {
+      if (value === 0) return false
+      page = new Uint8Array(this.pageSize)
+      this.#pages.set(k, page)
+      this.#numbers = undefined
+    }
+    const i = section.start + inSection
+    if (page[i] === value) return false
+    page[i] = value
+    this.#dirty.add(k)
+    return true
+  }
+
+  /** Numbers of the pages that hold any bit, ascending. */
+  numbers(): ReadonlyArray<number> {
+    return (this.#numbers ??= [...this.#pages.keys()].sort((a, b) => a - b))
+  }
+
+  /** The page's bytes as they stand, owned by this object; `undefined` when it was never written. */
+  page(k: number): Uint8Array | undefined {
+    return this.#pages.get(k)
+  }
+
+  /** Pages changed since the last `clean`, as the bytes to store at `offset` after the file's header. */
+  dirty(): Array<{ readonly offset: number; readonly bytes: Uint8Array }> {
+    const changed: Array<{ readonly offset: number; readonly bytes: Uint8Array }> = []
+    for (const k of this.#dirty) changed.push({ offset: k * this.pageSize, bytes: this.#pages.get(k)! })
+    return changed
+  }
+
+  /** The dirty pages have been stored. */
+  clean(): void {
+    this.#dirty.clear()
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * A change of a feed, complete and checked: what `commit` applies, and the only thing it applies.
+ * Whoever makes one has verified it; `commit` only stores it, in an order that survives a crash anywhere.
+ */
+import type { FeedEvent } from "./FeedEvent.js"
+import type { Position } from "./FlatTree.js"
+import { ENTRY_SIZE, type TreeNode, encode } from "./Node.js"
+import type { Tip } from "./Merkle.js"
+import * as Sleep from "./Sleep.js"
+
+/** The parts, one after the other, into `file` from byte `offset` on. */
+export interface Write {
+  readonly file: Sleep.FileName
+  readonly offset: number
+  readonly parts: ReadonlyArray<Uint8Array>
+}
+
+/** Bits to set, in this order: the index part of the bitfield depends on it. */
+export type BitChange =
+  /** have-bits of the blocks [start, end) */
+  | { readonly _tag: "Have"; readonly start: number; readonly end: number; readonly held: boolean }
+  /** tree-bits of the leaves of the blocks [start, end) and of the parents that they complete */
+  | { readonly _tag: "Leaves"; readonly start: number; readonly end: number }
+  /** tree-bits of the nodes, and of the parents that they complete */
+  | { readonly _tag: "Nodes"; readonly positions: ReadonlyArray<Position> }
+  /** every tree-bit at or after a position, forgotten (recovery) */
+  | { readonly _tag: "ForgetFrom"; readonly position: Position }
+  /** every bit that is not of a log of `length` blocks, forgotten (recovery) */
+  | { readonly _tag: "ForgetBeyond"; readonly length: number }
+  /** the index part derived anew (recovery) */
+  | { readonly _tag: "Reindex" }
+
+export interface Change {
+  /** Bytes past these sizes are the remains of a write that was cut off: dropped first. */
+  readonly cut: ReadonlyArray<{ readonly file: Sleep.FileName; readonly size: number }>
+  /** Keys and headers, then blocks, then nodes: all that the signature speaks of. */
+  readonly writes: ReadonlyArray<Write>
+  /** The signature: once it is stored, the change has happened, whatever crashes. */
+  readonly signature: Write | undefined
+  readonly bits: ReadonlyArray<BitChange>
+  /** Byte range of `data` that no held block needs any more: freed last. */
+  readonly freed: { readonly offset: number; readonly length: number } | undefined
+  /** The log after the change; `undefined` when it is the one before. */
+  readonly tip: Tip | undefined
+  readonly events: ReadonlyArray<FeedEvent>
+}
+
+/** Nothing: what other changes are spread over. */
+export const none: Change = {
+  cut: [],
+  writes: [],
+  signature: undefined,
+  bits: [],
+  freed: undefined,
+  tip: undefined,
+  events: []
+}
+
+export const isNone = (change: Change): boolean =>
+  change.cut.length === 0 &&
+  change.writes.length === 0 &&
+  change.signature === undefined &&
+  change.bits.length === 0 &&
+  change.freed === undefined
+
+/** The write that stores the signature of the log of `length` blocks. */
+export const signatureWrite = (length: number, signature: Uint8Array): Write => ({
+  file: "signatures",
+  offset: Sleep.signatureOffset(length - 1),
+  parts: [signature]
+})
+
+/** The writes that store `nodes`, neighbours together. */
+export const nodeWrites = (nodes: ReadonlyArray<TreeNode>): Array<Write> => {
+  const sorted = [...nodes].sort((a, b) => a.index - b.index)
+  const writes: Array<Write> = []
+  for (let start = 0; start < sorted.length;) {
+    let end = start + 1
+    while (end < sorted.length && sorted[end]!.index === sorted[end - 1]!.index + 1) end++
+    const bytes = new Uint8Array(ENTRY_SIZE * (end - start))
+    for (let i = start; i < end; i++) encode(sorted[i]!, bytes, ENTRY_SIZE * (i - start))
+    writes.push({ file: "tree", offset: Sleep.nodeOffset(sorted[start]!.index), parts: [bytes] })
+    start = end
+  }
+  return writes
+}

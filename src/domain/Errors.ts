@@ -1,0 +1,120 @@
+/**
+ * Everything that can go wrong, as types. A new tag exists only where a caller would act differently;
+ * within a tag, `reason` says which case it is. All are schemas, so that they cross a wire or a log.
+ */
+import { Schema } from "effect"
+
+const counts = Schema.Number
+
+/** The storage refused or failed: `reason` is `locked` when another writer holds the feed, else the system's word. */
+export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
+  reason: Schema.Literal("io", "full", "locked", "permission", "unsupported", "closed"),
+  operation: Schema.String,
+  file: Schema.String,
+  cause: Schema.optional(Schema.Defect)
+}) {
+  override get message(): string {
+    const detail = this.cause instanceof Error ? `: ${this.cause.message}` : ""
+    return this.reason === "locked"
+      ? `${this.file} is in use by another writer`
+      : `cannot ${this.operation} ${this.file} (${this.reason})${detail}`
+  }
+}
+
+/** What is stored contradicts itself: `file` names where, `detail` what and what to do. Nothing was changed. */
+export class CorruptStorage extends Schema.TaggedError<CorruptStorage>()("CorruptStorage", {
+  file: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `corrupt feed: ${this.file}: ${this.detail}`
+  }
+}
+
+/** Opening was refused and nothing was touched. */
+export class OpenRefused extends Schema.TaggedError<OpenRefused>()("OpenRefused", {
+  reason: Schema.Literal("missing", "other-key", "wrong-secret-key", "bad-key"),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `cannot open feed: ${this.detail}`
+  }
+}
+
+/** A proof does not lead to what the feed trusts. Nothing was stored. */
+export class InvalidProof extends Schema.TaggedError<InvalidProof>()("InvalidProof", {
+  index: counts,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `invalid proof of block ${this.index}: ${this.detail}`
+  }
+}
+
+/** A signature was not made by the feed's key over this log. */
+export class InvalidSignature extends Schema.TaggedError<InvalidSignature>()("InvalidSignature", {
+  /** Length of the log, in blocks, that the signature claims to sign. */
+  length: counts
+}) {
+  override get message(): string {
+    return `the signature for length ${this.length} was not made by this feed's key`
+  }
+}
+
+/** The feed cannot be written: it has no secret key, or was opened read-only. */
+export class NotWritable extends Schema.TaggedError<NotWritable>()("NotWritable", {
+  reason: Schema.Literal("no-secret-key", "read-only")
+}) {
+  override get message(): string {
+    return this.reason === "no-secret-key"
+      ? "this feed is not writable: its secret key is not here"
+      : "this feed was opened read-only"
+  }
+}
+
+/** A block (or the byte, node or signature asked for) is not here, and the wait for it ended. */
+export class BlockUnavailable extends Schema.TaggedError<BlockUnavailable>()("BlockUnavailable", {
+  index: counts,
+  reason: Schema.Literal("not-held", "timeout", "out-of-range", "cancelled")
+}) {
+  override get message(): string {
+    return `block ${this.index} is not available: ${this.reason}`
+  }
+}
+
+/** The feed was closed before or during the operation. */
+export class FeedClosed extends Schema.TaggedError<FeedClosed>()("FeedClosed", {}) {
+  override get message(): string {
+    return "the feed is closed"
+  }
+}
+
+/** An argument is outside what the operation takes: a negative index, an oversized block, an inverted range. */
+export class BadArgument extends Schema.TaggedError<BadArgument>()("BadArgument", {
+  operation: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.operation}: ${this.detail}`
+  }
+}
+
+/** A value cannot be turned into bytes, or stored bytes into a value (utf-8, json and abstract encodings). */
+export class EncodingError extends Schema.TaggedError<EncodingError>()("EncodingError", {
+  encoding: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.encoding}: ${this.detail}`
+  }
+}
+
+/** The `onwrite` hook failed, which refused the write. */
+export class WriteRefused extends Schema.TaggedError<WriteRefused>()("WriteRefused", {
+  index: counts,
+  cause: Schema.Defect
+}) {
+  override get message(): string {
+    return `the onwrite hook refused block ${this.index}: ${String(this.cause)}`
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * A node of the Merkle tree, and its 40-byte entry in the `tree` file:
+ *
+ *     hash (32) | size u64be        at 32 + 40 * index
+ *
+ * An entry of zeros means "no node here". A hash is owned by its node: nobody writes to it.
+ */
+import { isBlank, readUint64, writeUint64 } from "./Bytes.js"
+import type { Position } from "./FlatTree.js"
+
+export const HASH_SIZE = 32
+export const ENTRY_SIZE = 40
+
+/** `index`: position in the tree; `hash`: 32 bytes; `size`: bytes of all blocks under the node. */
+export interface TreeNode {
+  readonly index: Position
+  readonly hash: Uint8Array
+  readonly size: number
+}
+
+/** Bytes under `nodes` together. */
+export const totalSize = (nodes: ReadonlyArray<TreeNode>): number => {
+  let total = 0
+  for (const node of nodes) total += node.size
+  return total
+}
+
+/** Writes the node's entry at `offset` of `into`. */
+export const encode = (node: TreeNode, into: Uint8Array, offset: number): void => {
+  into.set(node.hash, offset)
+  writeUint64(into, offset + HASH_SIZE, node.size)
+}
+
+/** The node in an entry; `undefined` for a blank, short or impossible (size of 2^53 or more) one. */
+export const decode = (index: Position, entry: Uint8Array): TreeNode | undefined => {
+  if (entry.length < ENTRY_SIZE) return undefined
+  const size = readUint64(entry, HASH_SIZE)
+  const hash = entry.slice(0, HASH_SIZE)
+  if (Number.isNaN(size) || (size === 0 && isBlank(hash))) return undefined
+  return { index, hash, size }
+}

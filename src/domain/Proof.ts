@@ -1,0 +1,180 @@
+/**
+ * Proofs: that a block (or only its leaf) belongs to the log that a key signed.
+ *
+ *     plan:   which stored nodes the check needs          (pure)
+ *     check:  hash upwards from the leaf with them        (pure)
+ *             -> it meets a node we trust: done
+ *             -> it ends in the roots of a log: their root hash must be signed
+ *
+ * Everything in a proof is untrusted: a failure is an `InvalidProof`, never a throw.
+ */
+import { Either } from "effect"
+import { equals } from "./Bytes.js"
+import { InvalidProof } from "./Errors.js"
+import * as FlatTree from "./FlatTree.js"
+import type { Position } from "./FlatTree.js"
+import * as Hash from "./Hash.js"
+import { HASH_SIZE, type TreeNode } from "./Node.js"
+import type { HeldNodes } from "./TreeIndex.js"
+
+/** Nodes in the order that the wire carries them: from the leaf's sibling upwards, then other roots left to right. */
+export interface Proof {
+  readonly nodes: ReadonlyArray<TreeNode>
+  /** 64 bytes over the roots of the log that the nodes end in; absent when they end at a node the other side trusts. */
+  readonly signature?: Uint8Array | undefined
+}
+
+/** Block `index` with its proof; `block` absent: only its leaf, which is then the first node. */
+export interface Claim {
+  readonly index: number
+  readonly block?: Uint8Array | undefined
+  readonly proof: Proof
+}
+
+/** One level of the way up: the sibling comes with the proof or is stored already. */
+type Step =
+  | { readonly _tag: "Given"; readonly node: TreeNode }
+  | { readonly _tag: "Stored"; readonly position: Position }
+
+/** The way from the leaf to a node that is trusted, or to the roots of the log of `verifiedBy` blocks. */
+export interface Plan {
+  readonly claim: Claim
+  readonly steps: ReadonlyArray<Step>
+  readonly end:
+    | { readonly _tag: "Trusted"; readonly position: Position }
+    | { readonly _tag: "Roots"; readonly verifiedBy: number; readonly others: ReadonlyArray<Step> }
+  /** Stored nodes to read before `check`. */
+  readonly reads: ReadonlyArray<Position>
+}
+
+/** What a claim is worth once checked, but for the signature. */
+export interface Checked {
+  /** Nodes to store: all on the way that were not stored before. */
+  readonly nodes: ReadonlyArray<TreeNode>
+  /** The roots whose root hash must be signed; `undefined` when the way ended at a trusted node. */
+  readonly roots: ReadonlyArray<TreeNode> | undefined
+}
+
+/** Highest index whose position is still an exact number. */
+const MAX_INDEX = 2 ** 51
+
+const isPosition = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
+
+const malformed = (claim: Claim): string | undefined => {
+  if (!isPosition(claim.index) || claim.index > MAX_INDEX) return "the index is not a block index"
+  for (const { index, hash, size } of claim.proof.nodes) {
+    if (!isPosition(index) || index > 2 * MAX_INDEX) return "a node has no position"
+    if (hash.length !== HASH_SIZE) return `the hash of node ${index} has ${hash.length} bytes`
+    if (!isPosition(size)) return `the size of node ${index} is not a size`
+  }
+  if (claim.block === undefined && claim.proof.nodes[0]?.index !== FlatTree.leaf(claim.index)) {
+    return "neither the block nor its leaf is given"
+  }
+  return undefined
+}
+
+const fail = (claim: Claim, detail: string) => Either.left(new InvalidProof({ index: claim.index, detail }))
+
+export const plan = (held: HeldNodes, claim: Claim): Either.Either<Plan, InvalidProof> => {
+  const problem = malformed(claim)
+  if (problem !== undefined) return fail(claim, problem)
+  const given = claim.proof.nodes
+  let used = claim.block === undefined ? 1 : 0
+  const steps: Array<Step> = []
+  let next = FlatTree.leaf(claim.index)
+  while (!held.hasNode(next)) {
+    const sibling = FlatTree.sibling(next)
+    const step = stepTo(held, sibling, given[used])
+    if (step === undefined) return planRoots(held, claim, steps, next, given.slice(used))
+    if (step._tag === "Given") used++
+    steps.push(step)
+    next = FlatTree.parent(next)
+  }
+  const end = { _tag: "Trusted", position: next } as const
+  return Either.right({ claim, steps, end, reads: [...storedIn(steps), next] })
+}
+
+const planRoots = (
+  held: HeldNodes,
+  claim: Claim,
+  steps: ReadonlyArray<Step>,
+  top: Position,
+  rest: ReadonlyArray<TreeNode>
+): Either.Either<Plan, InvalidProof> => {
+  const last = rest[rest.length - 1]?.index ?? top
+  const verifiedBy = Math.max(FlatTree.endBlock(top), FlatTree.endBlock(last))
+  const others: Array<Step> = []
+  let used = 0
+  for (const root of FlatTree.fullRoots(verifiedBy)) {
+    if (root === top) continue
+    const step = stepTo(held, root, rest[used])
+    if (step === undefined) return fail(claim, `node ${root}, a root, is not given`)
+    if (step._tag === "Given") used++
+    others.push(step)
+  }
+  if (!FlatTree.fullRoots(verifiedBy).includes(top)) return fail(claim, `the way ends at node ${top}`)
+  const end = { _tag: "Roots", verifiedBy, others } as const
+  return Either.right({ claim, steps, end, reads: storedIn([...steps, ...others]) })
+}
+
+const stepTo = (held: HeldNodes, position: Position, next: TreeNode | undefined): Step | undefined => {
+  if (next !== undefined && next.index === position) return { _tag: "Given", node: next }
+  return held.hasNode(position) ? { _tag: "Stored", position } : undefined
+}
+
+const storedIn = (steps: ReadonlyArray<Step>): Array<Position> =>
+  steps.flatMap((step) => (step._tag === "Stored" ? [step.position] : []))
+
+/** Hashes up the plan's way; `stored` gives the nodes of `plan.reads`. */
+export const check = (
+  blake2b: Hash.Blake2b256,
+  plan: Plan,
+  stored: (position: Position) => TreeNode | undefined
+): Either.Either<Checked, InvalidProof> => {
+  const { claim } = plan
+  const nodes: Array<TreeNode> = []
+  const resolve = (step: Step): TreeNode | undefined => {
+    if (step._tag === "Stored") return stored(step.position)
+    nodes.push(step.node)
+    return step.node
+  }
+  let top = claim.block === undefined ? claim.proof.nodes[0]! : Hash.leaf(blake2b, claim.index, claim.block)
+  for (const step of plan.steps) {
+    const sibling = resolve(step)
+    if (sibling === undefined) return fail(claim, `node ${stepPosition(step)} cannot be read`)
+    nodes.push(top)
+    top = top.index < sibling.index ? Hash.parent(blake2b, top, sibling) : Hash.parent(blake2b, sibling, top)
+    if (!Number.isSafeInteger(top.size)) return fail(claim, "the sizes add up to no size")
+  }
+  if (plan.end._tag === "Trusted") {
+    const trusted = stored(plan.end.position)
+    if (trusted === undefined) return fail(claim, `node ${plan.end.position} cannot be read`)
+    if (!equals(trusted.hash, top.hash) || trusted.size !== top.size) {
+      return fail(claim, `it leads to another node ${top.index} than the one that is trusted`)
+    }
+    return Either.right({ nodes, roots: undefined })
+  }
+  nodes.push(top)
+  return checkRoots(plan, plan.end.others, top, resolve, nodes)
+}
+
+const checkRoots = (
+  plan: Plan,
+  others: ReadonlyArray<Step>,
+  top: TreeNode,
+  resolve: (step: Step) => TreeNode | undefined,
+  nodes: ReadonlyArray<TreeNode>
+): Either.Either<Checked, InvalidProof> => {
+  const roots = [top]
+  for (const step of others) {
+    const root = resolve(step)
+    if (root === undefined) return fail(plan.claim, `node ${stepPosition(step)} cannot be read`)
+    roots.push(root)
+  }
+  roots.sort((a, b) => a.index - b.index)
+  const size = roots.reduce((sum, root) => sum + root.size, 0)
+  if (!Number.isSafeInteger(size)) return fail(plan.claim, "the sizes add up to no size")
+  return Either.right({ nodes, roots })
+}
+
+const stepPosition = (step: Step): Position => (step._tag === "Stored" ? step.position : step.node.index)

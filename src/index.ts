@@ -1,0 +1,16 @@
+/**
+ * effect-hypercore: what runs anywhere. Layers that need Node are in `effect-hypercore/node`.
+ */
+export * as Feed from "./services/Feed.js"
+export { Crypto, type CryptoService, type KeyPair } from "./services/Crypto.js"
+export { type FeedFiles, type Read, Storage, type StorageService, type Write } from "./services/Storage.js"
+export * as CryptoNoble from "./layers/CryptoNoble.js"
+export * as StorageMemory from "./layers/StorageMemory.js"
+export * as ValueEncoding from "./domain/ValueEncoding.js"
+export * from "./domain/Errors.js"
+export type { FeedEvent } from "./domain/FeedEvent.js"
+export type { TreeNode } from "./domain/Node.js"
+export type { Claim, Proof } from "./domain/Proof.js"
+export type { FileName } from "./domain/Sleep.js"
+export { MAX_BLOCK_SIZE } from "./domain/Append.js"
+export { fromHex, toHex } from "./domain/Bytes.js"

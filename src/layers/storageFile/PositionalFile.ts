@@ -1,0 +1,155 @@
+/**
+ * One file by positional, synchronous I/O. It is opened for reading when first read and for writing when first
+ * written, so that looking at a feed creates nothing.
+ */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { empty } from "../../domain/Bytes.js"
+
+/** Parts smaller than this are gathered into one buffer: a copy is cheaper than an entry of writev. */
+const GATHER_BELOW = 16 * 1024
+const GATHER_BYTES = 1024 * 1024
+/** The kernel's limit on buffers of one writev (IOV_MAX). */
+const MAX_VECTORS = 1024
+/** Reads up to this size trust the caller's length; longer ones are cut to the file first, so a corrupt length allocates nothing. */
+const TRUSTED_LENGTH = 64 * 1024
+/** From here on an array from the allocator is cheaper than one that is zeroed first. */
+const UNZEROED_FROM = 4 * 1024
+
+const allocate = (length: number): Uint8Array => {
+  if (length < UNZEROED_FROM) return new Uint8Array(length)
+  const buffer = Buffer.allocUnsafeSlow(length)
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, length)
+}
+
+export class PositionalFile {
+  #fd: number | undefined
+  #canWrite = false
+
+  constructor(
+    readonly name: string,
+    readonly mode: number,
+    /** Told of each directory that gained an entry. */
+    readonly onNewEntry: (directory: string) => void
+  ) {}
+
+  isOpen(): boolean {
+    return this.#fd !== undefined
+  }
+
+  /** The descriptor, open for writing; the file and its directories come to be. */
+  writable(): number {
+    if (this.#fd !== undefined && this.#canWrite) return this.#fd
+    const directory = path.dirname(this.name)
+    const firstNew = fs.mkdirSync(directory, { recursive: true })
+    if (firstNew !== undefined) {
+      for (let name = directory; name.length >= firstNew.length; name = path.dirname(name)) {
+        this.onNewEntry(path.dirname(name))
+      }
+    }
+    if (!fs.existsSync(this.name)) this.onNewEntry(directory)
+    const fd = fs.openSync(this.name, fs.constants.O_RDWR | fs.constants.O_CREAT, this.mode)
+    this.close()
+    this.#fd = fd
+    this.#canWrite = true
+    return fd
+  }
+
+  #readable(): number | undefined {
+    if (this.#fd !== undefined) return this.#fd
+    try {
+      return (this.#fd = fs.openSync(this.name, "r"))
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined
+      throw error
+    }
+  }
+
+  size(): number {
+    const fd = this.#readable()
+    return fd === undefined ? 0 : fs.fstatSync(fd).size
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    const fd = this.#readable()
+    if (fd === undefined || length === 0) return empty
+    const wanted =
+      length <= TRUSTED_LENGTH ? length : Math.max(0, Math.min(length, fs.fstatSync(fd).size - offset))
+    const bytes = allocate(wanted)
+    let filled = 0
+    while (filled < wanted) {
+      const count = fs.readSync(fd, bytes, filled, wanted - filled, offset + filled)
+      if (count === 0) return bytes.slice(0, filled)
+      filled += count
+    }
+    return bytes
+  }
+
+  /**
+   * Writes parts from number `from` on at `offset`, whole parts, until some `budget` bytes are written; answers how many bytes that
+   * was and the next part.
+   */
+  write(
+    offset: number,
+    parts: ReadonlyArray<Uint8Array>,
+    from: number,
+    budget: number
+  ): { readonly bytes: number; readonly nextPart: number } {
+    const fd = this.writable()
+    let bytes = 0
+    let next = from
+    while (next < parts.length && bytes < budget) {
+      const run = takeRun(parts, next)
+      if (run.length === 1) writeFully(fd, run[0]!, offset + bytes)
+      else if (run[0]!.length < GATHER_BELOW) writeFully(fd, Buffer.concat(run), offset + bytes)
+      else writeVector(fd, run, offset + bytes)
+      for (const part of run) bytes += part.length
+      next += run.length
+    }
+    return { bytes, nextPart: next }
+  }
+
+  truncate(size: number): void {
+    if (size < this.size()) fs.ftruncateSync(this.writable(), size)
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) fs.closeSync(this.#fd)
+    this.#fd = undefined
+    this.#canWrite = false
+  }
+}
+
+/** Parts from `from` on that go to the kernel together: all small or all large, within the limits. */
+const takeRun = (parts: ReadonlyArray<Uint8Array>, from: number): ReadonlyArray<Uint8Array> => {
+  const small = parts[from]!.length < GATHER_BELOW
+  let end = from
+  for (let bytes = 0; end < parts.length && bytes < GATHER_BYTES; end++) {
+    if (parts[end]!.length < GATHER_BELOW !== small) break
+    if (!small && end - from >= MAX_VECTORS) break
+    bytes += parts[end]!.length
+  }
+  return parts.slice(from, end)
+}
+
+const writeFully = (fd: number, bytes: Uint8Array, offset: number): void => {
+  for (let done = 0; done < bytes.length;) {
+    done += fs.writeSync(fd, bytes, done, bytes.length - done, offset + done)
+  }
+}
+
+const writeVector = (fd: number, parts: ReadonlyArray<Uint8Array>, offset: number): void => {
+  let skip = fs.writevSync(fd, parts, offset)
+  let position = offset + skip
+  for (const part of parts) {
+    if (skip >= part.length) {
+      skip -= part.length
+      continue
+    }
+    // The kernel took less than all: finish part by part.
+    const rest = part.subarray(skip)
+    writeFully(fd, rest, position)
+    position += rest.length
+    skip = 0
+  }
+}

@@ -1,0 +1,14 @@
+/** effect-hypercore on Node: storage in files, native crypto where there is any. */
+import { Layer } from "effect"
+import * as CryptoNode from "./layers/CryptoNode.js"
+import * as CryptoSodium from "./layers/CryptoSodium.js"
+import * as StorageFile from "./layers/StorageFile.js"
+import type { Crypto } from "./services/Crypto.js"
+import type { Storage } from "./services/Storage.js"
+
+export { CryptoNode, CryptoSodium, StorageFile }
+export type { StorageFileOptions } from "./layers/StorageFile.js"
+
+/** All that `Feed.open` needs: files under a directory, and sodium-native or else noble. */
+export const layer = (options: StorageFile.StorageFileOptions): Layer.Layer<Crypto | Storage> =>
+  Layer.merge(StorageFile.layer(options), CryptoNode.layer)

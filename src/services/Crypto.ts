@@ -1,0 +1,42 @@
+/**
+ * Crypto: the primitives and nothing else. Formulas (leaf, parent, root, discovery key) live in
+ * `domain/Hash`. Every layer gives the same bytes for the same input (but `randomBytes`).
+ */
+import { Context, type Effect } from "effect"
+import type { Blake2b256 } from "../domain/Hash.js"
+
+/** `publicKey`: 32 bytes; `secretKey`: 64 bytes, seed then public key (RFC 8032). */
+export interface KeyPair {
+  readonly publicKey: Uint8Array
+  readonly secretKey: Uint8Array
+}
+
+export interface CryptoService {
+  /** Which implementation this is, for people: `sodium-native`, `noble`. */
+  readonly name: string
+
+  /**
+   * BLAKE2b with a 32-byte digest over the parts as if concatenated; keyed when a key is given.
+   * A plain synchronous function: an effect a hash would cost more than the hash.
+   * The result is a fresh array that the caller owns; the parts are only read.
+   */
+  readonly blake2b256: Blake2b256
+
+  /** An Ed25519 key pair, random or from a 32-byte seed. */
+  readonly keyPair: (seed?: Uint8Array) => Effect.Effect<KeyPair>
+
+  /** The 64-byte Ed25519 signature of `message`. Deterministic. An effect, so that a key may live in a device or service. */
+  readonly sign: (message: Uint8Array, secretKey: Uint8Array) => Effect.Effect<Uint8Array>
+
+  /** Whether `signature` is `publicKey`'s over `message`. A malformed signature or key is `false`, never an error. */
+  readonly verify: (
+    message: Uint8Array,
+    signature: Uint8Array,
+    publicKey: Uint8Array
+  ) => Effect.Effect<boolean>
+
+  /** `length` bytes nobody can predict. The only source of randomness in domain and services. */
+  readonly randomBytes: (length: number) => Effect.Effect<Uint8Array>
+}
+
+export class Crypto extends Context.Tag("effect-hypercore/Crypto")<Crypto, CryptoService>() {}

@@ -1,0 +1,227 @@
+/**
+ * Feed: an append-only log that only its key's owner can extend and that anyone with the public key can verify.
+ *
+ * `open` resolves the services once; the operations of an open feed need nothing more, say their errors in their type,
+ * and are interruptible wherever they wait.
+ */
+import { Chunk, Effect, Either, type Scope, Sink, Stream } from "effect"
+import type { BadArgument, FeedClosed, InvalidSignature, StorageError } from "../domain/Errors.js"
+import type { FeedEvent } from "../domain/FeedEvent.js"
+import type { TreeNode } from "../domain/Node.js"
+import type { Claim, Proof } from "../domain/Proof.js"
+import { type ValueEncoding, binary } from "../domain/ValueEncoding.js"
+import type { Crypto } from "./Crypto.js"
+import { type AppendError, AppendQueue, append } from "./feed/append.js"
+import { type AuditError, type AuditOptions, type AuditReport, audit } from "./feed/audit.js"
+import { type ClearError, clear } from "./feed/clear.js"
+import { close } from "./feed/close.js"
+import type { FeedCore } from "./feed/FeedCore.js"
+import { type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
+import { downloaded, has } from "./feed/has.js"
+import { type CoreOptions, type OpenError, openCore } from "./feed/open.js"
+import { type ProofError, type ProofOptions, digest, proof } from "./feed/proof.js"
+import { type PutError, put } from "./feed/put.js"
+import { type SeekError, type SeekOptions, type SeekResult, seek } from "./feed/seek.js"
+import { type IndexedSignature, type TreeError, rootHashes, signature, verify } from "./feed/signature.js"
+import { type ReadOptions, stream } from "./feed/stream.js"
+import { type UpdateError, type UpdateOptions, update } from "./feed/update.js"
+import type { Storage } from "./Storage.js"
+
+export type {
+  AppendError,
+  AuditError,
+  AuditOptions,
+  AuditReport,
+  ClearError,
+  GetError,
+  IndexedSignature,
+  OpenError,
+  ProofError,
+  ProofOptions,
+  PutError,
+  ReadOptions,
+  SeekError,
+  SeekOptions,
+  SeekResult,
+  TreeError,
+  UpdateError,
+  UpdateOptions,
+  WaitOptions
+}
+export type { AuditProgress } from "./feed/audit.js"
+export type { Durability, OnWrite } from "./feed/FeedCore.js"
+
+/** How a feed is opened; `A` is what its blocks mean, `E` how that can fail. */
+export interface OpenOptions<A = Uint8Array, E = never> extends CoreOptions {
+  /** What blocks mean. Default: bytes. */
+  readonly encoding?: ValueEncoding<A, E>
+}
+
+/** An open feed of values `A`, whose encoding can fail with `E`. */
+export interface Feed<A = Uint8Array, E = never> {
+  /** 32 bytes: the public key, which names the feed and verifies it. */
+  readonly key: Uint8Array
+  /** 32 bytes: names the feed to those who know its key, without revealing it. */
+  readonly discoveryKey: Uint8Array
+  /** Blocks in the log, now. */
+  readonly length: number
+  /** Bytes in the log, now. */
+  readonly byteLength: number
+  /** Can it be appended to, now? */
+  readonly writable: boolean
+  /** Can it be read, now? False once closed. */
+  readonly readable: boolean
+  /** Downloads only what is asked for. */
+  readonly sparse: boolean
+  /** Which crypto signs and verifies. */
+  readonly crypto: string
+  /**
+   * What happens to the feed from when the stream is run on; ends after `Close`. A subscriber that lags by more than 4096
+   * events loses the oldest.
+   */
+  readonly events: Stream.Stream<FeedEvent>
+
+  /** Adds one block; answers its index. Appends that arrive while one is committed share the next signature. */
+  readonly append: (value: A) => Effect.Effect<number, AppendError | E>
+  /** Adds blocks under one signature, all or none; answers the index of the first. */
+  readonly appendBatch: (values: Iterable<A>) => Effect.Effect<number, AppendError | E>
+  /** Appends all that it is given, each chunk as a batch; its result is the number of blocks. */
+  readonly sink: Sink.Sink<number, A, never, AppendError | E>
+
+  /** Block `index`; waits until it is held, unless told otherwise. */
+  readonly get: (index: number, options?: WaitOptions) => Effect.Effect<A, GetError | E>
+  /** Blocks [start, end). */
+  readonly getBatch: (
+    start: number,
+    end: number,
+    options?: WaitOptions
+  ) => Effect.Effect<ReadonlyArray<A>, GetError | E>
+  /** The last block. */
+  readonly head: (options?: WaitOptions) => Effect.Effect<A, GetError | E>
+  /** Blocks in order, in chunks, with back-pressure. */
+  readonly stream: (options?: ReadOptions) => Stream.Stream<A, GetError | E>
+
+  /** Is block `start` held, or are all of [start, end)? */
+  readonly has: (start: number, end?: number) => Effect.Effect<boolean, BadArgument | FeedClosed>
+  /** How many blocks of [start, end) are held; by default of the whole feed. */
+  readonly downloaded: (start?: number, end?: number) => Effect.Effect<number, BadArgument | FeedClosed>
+  /** Drops block `start`, or [start, end), from the storage; they stay provable. */
+  readonly clear: (start: number, end?: number) => Effect.Effect<void, ClearError>
+  /** The block that holds a byte of the log, and where in it. */
+  readonly seek: (byteOffset: number, options?: SeekOptions) => Effect.Effect<SeekResult, SeekError>
+
+  /** The signature for block `index` (by default the last): the first at or after it. */
+  readonly signature: (index?: number) => Effect.Effect<IndexedSignature, TreeError>
+  /** Succeeds when `signature` is this key's over the log of `index + 1` blocks. */
+  readonly verify: (index: number, signature: Uint8Array) => Effect.Effect<void, TreeError | InvalidSignature>
+  /** The roots of the log of `index + 1` blocks. */
+  readonly rootHashes: (index: number) => Effect.Effect<ReadonlyArray<TreeNode>, TreeError>
+  /** What proves block `index` to someone who has `options.digest` already. */
+  readonly proof: (index: number, options?: ProofOptions) => Effect.Effect<Proof, ProofError>
+  /** What we have towards a proof of block `index`, for the other side's `proof`. */
+  readonly digest: (index: number) => Effect.Effect<number, BadArgument | FeedClosed>
+  /** Verifies a block (or, without one, its leaf) from elsewhere and stores it. Block bytes, not values. */
+  readonly put: (claim: Claim) => Effect.Effect<void, PutError>
+
+  /** Compares every held block with the tree; those that differ are no longer held. */
+  readonly audit: (options?: AuditOptions) => Effect.Effect<AuditReport, AuditError>
+  /** Waits until the log has `minLength` blocks (by default one more than now); answers its length. */
+  readonly update: (minLength?: number, options?: UpdateOptions) => Effect.Effect<number, UpdateError>
+  /** Ends what is under way and frees the storage. Also happens when the scope closes. */
+  readonly close: Effect.Effect<void, StorageError>
+}
+
+/**
+ * Opens a feed: reads it if it is stored, makes it if not (`createIfMissing`), and recovers it if its last writer was cut
+ * off. It is closed with the scope. A refusal leaves the storage untouched.
+ */
+export const open = <A = Uint8Array, E = never>(
+  options: OpenOptions<A, E> = {}
+): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(openCore(options), (core) => Effect.ignoreLogged(close(core))),
+    (core) => make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>))
+  )
+
+const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> => {
+  const queue = new AppendQueue()
+  const decode = (block: Uint8Array): Effect.Effect<A, E> => encoding.decode(block)
+  const appendBatch = (values: Iterable<A>): Effect.Effect<number, AppendError | E> =>
+    Effect.suspend(() => Effect.flatMap(encodeAll(encoding, values), (blocks) => append(core, queue, blocks)))
+  return {
+    key: core.key,
+    discoveryKey: core.discoveryKey,
+    sparse: core.sparse,
+    crypto: core.crypto.name,
+    get length() {
+      return core.tip.length
+    },
+    get byteLength() {
+      return core.tip.byteLength
+    },
+    get writable() {
+      return core.secretKey !== undefined && !core.readOnly && !core.closed && core.broken === undefined
+    },
+    get readable() {
+      return !core.closed
+    },
+    events: Stream.takeUntil(Stream.fromPubSub(core.events), (event) => event._tag === "Close"),
+    append: (value) =>
+      Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, queue, [block]))),
+    appendBatch,
+    sink: Sink.ignoreLeftover(
+      Sink.foldChunksEffect(
+        0,
+        () => true,
+        (total, values: Chunk.Chunk<A>) => Effect.as(appendBatch(values), total + values.length)
+      )
+    ),
+    get: (index, options) => Effect.flatMap(get(core, index, options), decode),
+    getBatch: (start, end, options) =>
+      Effect.flatMap(getBatch(core, start, end, options), (blocks) => decodeAll(encoding, blocks)),
+    head: (options) => Effect.flatMap(head(core, options), decode),
+    stream: (options) =>
+      Stream.mapChunksEffect(stream(core, options), (blocks) =>
+        Effect.map(decodeAll(encoding, Chunk.toReadonlyArray(blocks)), Chunk.unsafeFromArray)
+      ),
+    has: (start, end) => has(core, start, end),
+    downloaded: (start, end) => downloaded(core, start, end),
+    clear: (start, end) => clear(core, start, end),
+    seek: (byteOffset, options) => seek(core, byteOffset, options),
+    signature: (index) => signature(core, index),
+    verify: (index, bytes) => verify(core, index, bytes),
+    rootHashes: (index) => rootHashes(core, index),
+    proof: (index, options) => proof(core, index, options),
+    digest: (index) => digest(core, index),
+    put: (claim) => put(core, claim),
+    audit: (options) => audit(core, options),
+    update: (minLength, options) => update(core, minLength, options),
+    close: close(core)
+  }
+}
+
+const encodeAll = <A, E>(
+  encoding: ValueEncoding<A, E>,
+  values: Iterable<A>
+): Either.Either<ReadonlyArray<Uint8Array>, E> => {
+  const blocks: Array<Uint8Array> = []
+  for (const value of values) {
+    const block = encoding.encode(value)
+    if (Either.isLeft(block)) return Either.left(block.left)
+    blocks.push(block.right)
+  }
+  return Either.right(blocks)
+}
+
+const decodeAll = <A, E>(
+  encoding: ValueEncoding<A, E>,
+  blocks: ReadonlyArray<Uint8Array>
+): Either.Either<ReadonlyArray<A>, E> => {
+  const values: Array<A> = []
+  for (const block of blocks) {
+    const value = encoding.decode(block)
+    if (Either.isLeft(value)) return Either.left(value.left)
+    values.push(value.right)
+  }
+  return Either.right(values)
+}

@@ -1,0 +1,76 @@
+/**
+ * Who waits for what: the `get`s, `seek`s and `update`s that cannot be answered yet.
+ *
+ * A wait ends when the feed changes in the way it hopes for, when its fiber is interrupted (a deadline is one), or when
+ * the feed closes; in each case nothing of it is left here.
+ */
+import { Effect } from "effect"
+import { FeedClosed } from "../../domain/Errors.js"
+
+type Resume = (result: Effect.Effect<void, FeedClosed>) => void
+
+export class Demand {
+  readonly #blocks = new Map<number, Set<Resume>>()
+  readonly #changes = new Set<Resume>()
+
+  /** How many waits are under way. */
+  get size(): number {
+    let total = this.#changes.size
+    for (const waiting of this.#blocks.values()) total += waiting.size
+    return total
+  }
+
+  /** The blocks that are waited for. */
+  blocks(): Array<number> {
+    return [...this.#blocks.keys()]
+  }
+
+  /** Ends when block `index` becomes held. */
+  block(index: number): Effect.Effect<void, FeedClosed> {
+    return Effect.async((resume) => {
+      const waiting = this.#blocks.get(index) ?? new Set()
+      this.#blocks.set(index, waiting.add(resume))
+      return Effect.sync(() => {
+        waiting.delete(resume)
+        if (waiting.size === 0 && this.#blocks.get(index) === waiting) this.#blocks.delete(index)
+      })
+    })
+  }
+
+  /** Ends when anything about the feed changes. */
+  readonly change: Effect.Effect<void, FeedClosed> = Effect.async((resume) => {
+    this.#changes.add(resume)
+    return Effect.sync(() => {
+      this.#changes.delete(resume)
+    })
+  })
+
+  /** The feed changed; the blocks of `held` ranges became held. */
+  settle(held: ReadonlyArray<{ readonly start: number; readonly end: number }>): void {
+    if (this.#blocks.size > 0) {
+      for (const index of this.#blocks.keys()) {
+        if (held.some(({ start, end }) => index >= start && index < end)) this.#wakeBlock(index)
+      }
+    }
+    this.#wakeAll(this.#changes, Effect.void)
+  }
+
+  /** The feed is closed: every wait ends with `FeedClosed`. */
+  close(): void {
+    for (const waiting of this.#blocks.values()) this.#wakeAll(waiting, Effect.fail(new FeedClosed()))
+    this.#blocks.clear()
+    this.#wakeAll(this.#changes, Effect.fail(new FeedClosed()))
+  }
+
+  #wakeBlock(index: number): void {
+    const waiting = this.#blocks.get(index)!
+    this.#blocks.delete(index)
+    this.#wakeAll(waiting, Effect.void)
+  }
+
+  #wakeAll(waiting: Set<Resume>, result: Effect.Effect<void, FeedClosed>): void {
+    const resumes = [...waiting]
+    waiting.clear()
+    for (const resume of resumes) resume(result)
+  }
+}

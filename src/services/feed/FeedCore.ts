@@ -1,0 +1,80 @@
+/**
+ * An open feed's insides, shared by the programs of this folder. Only `commit` changes `tip`, `bitfield` and
+ * `contiguous`; the programs read them and plan.
+ */
+import { Effect, PubSub, type Scope } from "effect"
+import type { Bitfield } from "../../domain/Bitfield.js"
+import { BadArgument, FeedClosed, NotWritable, StorageError } from "../../domain/Errors.js"
+import type { FeedEvent } from "../../domain/FeedEvent.js"
+import type { Tip } from "../../domain/Merkle.js"
+import type { Offsets } from "../../domain/Offsets.js"
+import type { CryptoService } from "../Crypto.js"
+import type { FeedFiles } from "../Storage.js"
+import type { Demand } from "./Demand.js"
+
+/**
+ * What an operation's end promises. `process`: its bytes survive the process. `power`: they and their directory entries
+ * survive a loss of power.
+ */
+export type Durability = "process" | "power"
+
+/** Called with each verified block before it is written; its failure refuses the write. */
+export type OnWrite = (index: number, block: Uint8Array) => Effect.Effect<void, unknown>
+
+export interface FeedCore {
+  readonly key: Uint8Array
+  readonly discoveryKey: Uint8Array
+  readonly secretKey: Uint8Array | undefined
+  readonly readOnly: boolean
+  readonly sparse: boolean
+  readonly durability: Durability
+  readonly onwrite: OnWrite | undefined
+  readonly crypto: CryptoService
+  readonly files: FeedFiles
+  readonly bitfield: Bitfield
+  readonly offsets: Offsets
+  readonly demand: Demand
+  readonly events: PubSub.PubSub<FeedEvent>
+  /** Holds the files and their lock; closed with the feed. */
+  readonly scope: Scope.CloseableScope
+  /** One permit: whoever plans a change holds it until the change is committed. */
+  readonly writer: Effect.Semaphore
+  tip: Tip
+  /** Every block before this one is held. */
+  contiguous: number
+  closed: boolean
+  /** Set when a failed write left the files in a state that only reopening can judge: later writes fail with it. */
+  broken: StorageError | undefined
+}
+
+/** How many events a slow subscriber may lag behind before it loses the oldest: memory stays bounded. */
+const EVENT_BACKLOG = 4096
+
+export const makeEvents: Effect.Effect<PubSub.PubSub<FeedEvent>> = PubSub.sliding<FeedEvent>(EVENT_BACKLOG)
+
+export const isIndex = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
+
+/** Fails unless [start, end) is a range of blocks. */
+export const checkRange = (operation: string, start: number, end: number): Effect.Effect<void, BadArgument> =>
+  isIndex(start) && isIndex(end) && start <= end
+    ? Effect.void
+    : Effect.fail(new BadArgument({ operation, detail: `[${start}, ${end}) is not a range of blocks` }))
+
+/** Fails once the feed is closed. */
+export const whileOpen = (core: FeedCore): Effect.Effect<void, FeedClosed> =>
+  core.closed ? Effect.fail(new FeedClosed()) : Effect.void
+
+/** Fails when nothing may be stored: closed, opened read-only, or broken by an earlier failure. */
+export const whileStorable = (
+  core: FeedCore
+): Effect.Effect<void, FeedClosed | NotWritable | StorageError> => {
+  if (core.closed) return Effect.fail(new FeedClosed())
+  if (core.readOnly) return Effect.fail(new NotWritable({ reason: "read-only" }))
+  return core.broken === undefined ? Effect.void : Effect.fail(core.broken)
+}
+
+/** Fails when the feed cannot be appended to. */
+export const whileWritable = (core: FeedCore): Effect.Effect<void, FeedClosed | NotWritable | StorageError> =>
+  core.secretKey === undefined && !core.closed && !core.readOnly
+    ? Effect.fail(new NotWritable({ reason: "no-secret-key" }))
+    : whileStorable(core)

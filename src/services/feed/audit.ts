@@ -1,0 +1,93 @@
+/** audit: compares every held block with its leaf in the tree, and clears the have-bit of each that differs. */
+import { Effect } from "effect"
+import { equals } from "../../domain/Bytes.js"
+import * as Change from "../../domain/Change.js"
+import type { FeedClosed, StorageError } from "../../domain/Errors.js"
+import * as Hash from "../../domain/Hash.js"
+import { type Run, readRun } from "./blocks.js"
+import { commit } from "./commit.js"
+import { type FeedCore, whileOpen } from "./FeedCore.js"
+
+/** Held blocks that matched their leaf, and those that did not. */
+export interface AuditReport {
+  readonly valid: number
+  readonly invalid: number
+}
+
+/** `checked` blocks of the `length` of the feed have been looked at. */
+export interface AuditProgress extends AuditReport {
+  readonly checked: number
+  readonly length: number
+}
+
+export interface AuditOptions {
+  /** Run after each stretch of some thousand blocks. */
+  readonly onProgress?: (progress: AuditProgress) => Effect.Effect<void>
+}
+
+export type AuditError = FeedClosed | StorageError
+
+const STRETCH_BLOCKS = 2048
+const STRETCH_BYTES = 2 * 1024 * 1024
+
+/** A feed that was opened read-only is audited too, but its bits stay as they are. */
+export const audit = (core: FeedCore, options: AuditOptions = {}): Effect.Effect<AuditReport, AuditError> =>
+  Effect.gen(function* () {
+    let valid = 0
+    let invalid = 0
+    let next = 0
+    while (next < core.tip.length) {
+      const stretch = yield* core.writer.withPermits(1)(auditStretch(core, next))
+      valid += stretch.valid
+      invalid += stretch.invalid
+      next = stretch.end
+      if (options.onProgress !== undefined) {
+        yield* options.onProgress({ checked: next, length: core.tip.length, valid, invalid })
+      }
+      // A long audit lets other fibers work between stretches.
+      yield* Effect.yieldNow()
+    }
+    return { valid, invalid }
+  })
+
+const auditStretch = (core: FeedCore, from: number) =>
+  Effect.gen(function* () {
+    yield* whileOpen(core)
+    const start = core.bitfield.nextHeld(from, core.tip.length)
+    if (start === core.tip.length) return { valid: 0, invalid: 0, end: start }
+    const end = core.bitfield.nextMissing(start, Math.min(core.tip.length, start + STRETCH_BLOCKS))
+    const run = yield* readStretch(core, start, end)
+    const bad = badBlocks(core, run)
+    if (bad.length > 0 && !core.readOnly) {
+      yield* commit(core, {
+        ...Change.none,
+        bits: bad.map((index) => ({ _tag: "Have", start: index, end: index + 1, held: false }))
+      })
+    }
+    return { valid: run.blocks.length - bad.length, invalid: bad.length, end: start + run.blocks.length }
+  })
+
+const emptyRun = (start: number): Run => ({
+  start,
+  sizes: [0],
+  blocks: [new Uint8Array(0)],
+  hashes: [new Uint8Array(0)]
+})
+
+/** The run of blocks from `start` on; where the tree cannot tell, one block that no hash matches. */
+const readStretch = (core: FeedCore, start: number, end: number): Effect.Effect<Run, StorageError> =>
+  readRun(core, start, end, STRETCH_BYTES).pipe(
+    Effect.catchTag("CorruptStorage", () =>
+      // A missing leaf further on fails the whole stretch: shorten it to the one block.
+      end - start === 1 ? Effect.succeed(emptyRun(start)) : readStretch(core, start, start + 1)
+    )
+  )
+
+const badBlocks = (core: FeedCore, run: Run): Array<number> => {
+  const bad: Array<number> = []
+  for (let i = 0; i < run.blocks.length; i++) {
+    const hash = Hash.leafHash(core.crypto.blake2b256, run.blocks[i]!)
+    if (!equals(hash, run.hashes[i]!)) bad.push(run.start + i)
+  }
+  return bad
+}

@@ -1,0 +1,139 @@
+/** Reading held blocks: from the tree's sizes to byte extents, then one read of `data`. */
+import { Effect, Either } from "effect"
+import { equals, isBlank, readUint64 } from "../../domain/Bytes.js"
+import { CorruptStorage, type StorageError } from "../../domain/Errors.js"
+import * as FlatTree from "../../domain/FlatTree.js"
+import * as Hash from "../../domain/Hash.js"
+import { ENTRY_SIZE, HASH_SIZE } from "../../domain/Node.js"
+import type { Extent, KnownSizes } from "../../domain/Offsets.js"
+import type { FeedCore } from "./FeedCore.js"
+import { readEntries, readNodes } from "./nodes.js"
+
+/** Where block `index` lies in `data`; `undefined` when nodes on the way are not stored. */
+export const extentOf = (
+  core: FeedCore,
+  index: number,
+  known?: KnownSizes
+): Effect.Effect<Extent | undefined, StorageError> => {
+  const plan = core.offsets.plan(index, known)
+  return Effect.map(core.files.read(plan.ranges), (read) => core.offsets.finish(plan, read, known))
+}
+
+const corrupt = (file: string, detail: string) => Effect.fail(new CorruptStorage({ file, detail }))
+
+/** The bytes of a held block. */
+export const readBlock = (
+  core: FeedCore,
+  index: number
+): Effect.Effect<Uint8Array, StorageError | CorruptStorage> =>
+  Effect.flatMap(extentOf(core, index), (extent) => {
+    if (extent?.size === undefined) return corrupt("tree", `the nodes that locate block ${index} are missing`)
+    if (extent.size === 0) return Effect.succeed(new Uint8Array(0))
+    return Effect.flatMap(
+      core.files.read([{ file: "data", offset: extent.offset, length: extent.size }]),
+      ([block]) => checkRead(core, index, extent.size!, block!)
+    )
+  })
+
+const lost = (index: number) =>
+  corrupt("data", `block ${index} is marked as held, but its bytes are lost; an audit clears it`)
+
+const isPlausible = (block: Uint8Array, size: number): boolean =>
+  block.length === size && size > 0 && (block[0] !== 0 || !isBlank(block))
+
+/**
+ * A block that reads short or as zeros may be a hole: bytes that a crash lost, or that were freed while the bitfield that says
+ * so was lost. Its hash tells. Other blocks are not hashed again at each read, which would cost more than the read: `audit` does.
+ */
+const checkRead = (
+  core: FeedCore,
+  index: number,
+  size: number,
+  block: Uint8Array
+): Effect.Effect<Uint8Array, StorageError | CorruptStorage> => {
+  if (isPlausible(block, size)) return Effect.succeed(block)
+  return Effect.flatMap(readNodes(core.files, [FlatTree.leaf(index)]), ([leaf]) =>
+    leaf !== undefined && equals(leaf.hash, Hash.leafHash(core.crypto.blake2b256, block))
+      ? Effect.succeed(block)
+      : lost(index)
+  )
+}
+
+/** Consecutive blocks, with the sizes and hashes that the tree has for them. */
+export interface Run {
+  readonly start: number
+  readonly sizes: ReadonlyArray<number>
+  readonly blocks: ReadonlyArray<Uint8Array>
+  readonly hashes: ReadonlyArray<Uint8Array>
+}
+
+/**
+ * Reads held blocks from `start` on, not past `end`, as many as fit in `bytes` (at least one), in one read of `tree` and
+ * one of `data`. The blocks are views of one buffer. Blocks that cannot be read whole come back short.
+ */
+export const readRun = (
+  core: FeedCore,
+  start: number,
+  end: number,
+  bytes: number
+): Effect.Effect<Run, StorageError | CorruptStorage> =>
+  Effect.gen(function* () {
+    const extent = yield* extentOf(core, start)
+    if (extent?.size === undefined) {
+      return yield* corrupt("tree", `the nodes that locate block ${start} are missing`)
+    }
+    const entries = yield* readEntries(core.files, FlatTree.leaf(start), FlatTree.leaf(end - 1))
+    const sizes = yield* leafSizes(entries, start, end, bytes)
+    const total = sizes.reduce((sum, size) => sum + size, 0)
+    const [data] = yield* core.files.read([{ file: "data", offset: extent.offset, length: total }])
+    return cut(start, sizes, data!, entries)
+  })
+
+/** Sizes of the blocks from `start` on, by their leaves in `entries`, until `bytes` are reached. */
+const leafSizes = (
+  entries: Uint8Array,
+  start: number,
+  end: number,
+  bytes: number
+): Either.Either<Array<number>, CorruptStorage> => {
+  const sizes: Array<number> = []
+  let total = 0
+  for (let i = 0; i < end - start; i++) {
+    const entry = 2 * ENTRY_SIZE * i
+    const size = entry + ENTRY_SIZE <= entries.length ? readUint64(entries, entry + HASH_SIZE) : Number.NaN
+    if (Number.isNaN(size)) {
+      return Either.left(
+        new CorruptStorage({ file: "tree", detail: `the leaf of block ${start + i} is missing` })
+      )
+    }
+    if (sizes.length > 0 && total + size > bytes) break
+    sizes.push(size)
+    total += size
+  }
+  return Either.right(sizes)
+}
+
+const cut = (start: number, sizes: ReadonlyArray<number>, data: Uint8Array, entries: Uint8Array): Run => {
+  const blocks: Array<Uint8Array> = []
+  const hashes: Array<Uint8Array> = []
+  let offset = 0
+  for (let i = 0; i < sizes.length; i++) {
+    blocks.push(data.subarray(offset, offset + sizes[i]!))
+    offset += sizes[i]!
+    hashes.push(entries.subarray(2 * ENTRY_SIZE * i, 2 * ENTRY_SIZE * i + HASH_SIZE))
+  }
+  return { start, sizes, blocks, hashes }
+}
+
+/** Checks the blocks of a run as `readBlock` checks its one. */
+export const checkRun = (
+  core: FeedCore,
+  run: Run
+): Effect.Effect<ReadonlyArray<Uint8Array>, StorageError | CorruptStorage> => {
+  for (let i = 0; i < run.blocks.length; i++) {
+    const block = run.blocks[i]!
+    if (isPlausible(block, run.sizes[i]!)) continue
+    if (!equals(run.hashes[i]!, Hash.leafHash(core.crypto.blake2b256, block))) return lost(run.start + i)
+  }
+  return Effect.succeed(run.blocks)
+}

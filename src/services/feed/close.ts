@@ -1,0 +1,26 @@
+/** close: the write under way ends, every wait ends with `FeedClosed`, then `Close` is told. */
+import { Effect, Exit, Scope } from "effect"
+import { commit, publish } from "./commit.js"
+import * as Change from "../../domain/Change.js"
+import type { StorageError } from "../../domain/Errors.js"
+import type { FeedCore } from "./FeedCore.js"
+
+/** Closes the feed; closing again does nothing. Fails when bitfield pages that an earlier write failed to store fail again. */
+export const close = (core: FeedCore): Effect.Effect<void, StorageError> =>
+  Effect.uninterruptible(
+    core.writer.withPermits(1)(
+      Effect.suspend(() => {
+        if (core.closed) return Effect.void
+        core.closed = true
+        core.demand.close()
+        const flush = core.readOnly ? Effect.void : commit(core, Change.none)
+        return Effect.ensuring(
+          flush,
+          Effect.zipRight(
+            Scope.close(core.scope, Exit.void),
+            Effect.sync(() => publish(core, { _tag: "Close" }))
+          )
+        )
+      })
+    )
+  )

@@ -1,0 +1,141 @@
+/**
+ * The only writer. Applies a `Change` in the order that lets a crash at any point be judged on reopening:
+ *
+ *     1 cut torn remains   2 keys, headers, blocks, nodes   (sync)   3 signature   (sync)
+ *     4 bitfield   5 freed bytes   6 state in memory   7 events and waits
+ *
+ * Before 3 nothing has happened: the bytes lie past the end of the log and are overwritten. From 3 on the change has
+ * happened: reopening finds the signature and rolls forward. ARCHITECTURE.md lists each crash point.
+ */
+import { Effect } from "effect"
+import type { BitChange, Change } from "../../domain/Change.js"
+import type { StorageError } from "../../domain/Errors.js"
+import * as BitfieldIndex from "../../domain/BitfieldIndex.js"
+import * as FlatTree from "../../domain/FlatTree.js"
+import type { FeedEvent } from "../../domain/FeedEvent.js"
+import * as Sleep from "../../domain/Sleep.js"
+import type { FeedCore } from "./FeedCore.js"
+
+/** Stores `change` and makes it so. The caller holds `core.writer`. Never interrupted half-way. */
+export const commit = (core: FeedCore, change: Change): Effect.Effect<void, StorageError> =>
+  Effect.uninterruptible(
+    Effect.gen(function* () {
+      for (const { file, size } of change.cut) yield* core.files.truncate(file, size)
+      if (change.writes.length > 0) yield* storeWrites(core, change)
+      if (change.signature !== undefined) yield* storeSignature(core, change)
+      applyBits(core, change.bits)
+      yield* storeBitfield(core, change)
+      if (change.freed !== undefined) {
+        yield* core.files.remove("data", change.freed.offset, change.freed.length)
+      }
+      announce(core, change)
+    })
+  )
+
+/** What comes next, a signature or have-bits, speaks of these bytes: it must not survive a loss of power without them. */
+const storeWrites = (core: FeedCore, change: Change) =>
+  core.durability === "power"
+    ? Effect.zipRight(core.files.write(change.writes), core.files.sync(["key", "secret_key", "data", "tree"]))
+    : core.files.write(change.writes)
+
+const storeSignature = (core: FeedCore, change: Change) =>
+  Effect.gen(function* () {
+    const signature = change.signature!
+    yield* core.files
+      .write([signature])
+      .pipe(Effect.tapError((error) => takeBack(core, signature.offset, error)))
+    if (core.durability === "power") {
+      yield* core.files.sync(["signatures"]).pipe(Effect.tapError((error) => breakFeed(core, error)))
+    }
+  })
+
+/** A signature that may be half written must not be found later: cut it off, or let nothing be signed until reopening. */
+const takeBack = (core: FeedCore, offset: number, error: StorageError) =>
+  Effect.catchAll(core.files.truncate("signatures", offset), () => breakFeed(core, error))
+
+const breakFeed = (core: FeedCore, error: StorageError) =>
+  Effect.sync(() => {
+    core.broken = error
+  })
+
+/**
+ * Stores the bitfield's changed pages. After a signature a failure is no failure: reopening derives these bits from the
+ * signed tree, and the pages stay dirty, so that the next commit stores them. Otherwise the bits are all there is.
+ */
+const storeBitfield = (core: FeedCore, change: Change) =>
+  Effect.suspend(() => {
+    const pages = core.bitfield.pages.dirty()
+    if (pages.length === 0) return Effect.void
+    const stored = core.files
+      .write(
+        pages.map(({ offset, bytes }) => ({
+          file: "bitfield" as const,
+          offset: Sleep.HEADER_SIZE + offset,
+          parts: [bytes]
+        }))
+      )
+      .pipe(
+        Effect.tap(() => Effect.sync(() => core.bitfield.pages.clean())),
+        Effect.zipRight(
+          core.durability === "power" && change.signature === undefined
+            ? core.files.sync(["bitfield"])
+            : Effect.void
+        )
+      )
+    return change.signature === undefined ? stored : Effect.ignore(stored)
+  })
+
+/** Sets the bits in memory, in the order given. */
+export const applyBits = (core: Pick<FeedCore, "bitfield">, bits: ReadonlyArray<BitChange>): void => {
+  const { bitfield } = core
+  for (const bit of bits) {
+    switch (bit._tag) {
+      case "Have":
+        bitfield.setHave(bit.start, bit.end, bit.held)
+        break
+      case "Leaves":
+        for (let block = bit.start; block < bit.end; block++) bitfield.setNode(FlatTree.leaf(block))
+        break
+      case "Nodes":
+        for (const position of bit.positions) bitfield.setNode(position)
+        break
+      case "ForgetFrom":
+        bitfield.dropNodesFrom(bit.position)
+        break
+      case "ForgetBeyond":
+        bitfield.dropNodesBeyond(bit.length)
+        bitfield.setHave(bit.length, bitfield.end, false)
+        break
+      case "Reindex":
+        BitfieldIndex.rebuild(bitfield.pages)
+        break
+    }
+  }
+}
+
+/** The change has happened: the state in memory follows, and everyone who listens or waits is told. */
+const announce = (core: FeedCore, change: Change): void => {
+  if (change.tip !== undefined) {
+    core.tip = change.tip
+    for (const root of change.tip.roots) core.offsets.remember(root.index, root.size)
+  }
+  const wasContiguous = core.contiguous
+  const held: Array<{ readonly start: number; readonly end: number }> = []
+  for (const bit of change.bits) {
+    if (bit._tag !== "Have") continue
+    if (bit.held) held.push(bit)
+    else core.contiguous = Math.min(core.contiguous, bit.start)
+  }
+  core.contiguous = core.bitfield.nextMissing(core.contiguous, core.tip.length)
+  for (const event of change.events) publish(core, event)
+  const length = core.tip.length
+  if (core.secretKey === undefined && held.length > 0 && core.contiguous === length) {
+    if (wasContiguous < length) publish(core, { _tag: "Sync", length })
+  }
+  core.demand.settle(held)
+}
+
+/** Tells the subscribers of `events`, without waiting for any. */
+export const publish = (core: Pick<FeedCore, "events">, event: FeedEvent): void => {
+  core.events.unsafeOffer(event)
+}

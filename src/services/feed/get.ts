@@ -1,0 +1,103 @@
+/** get, getBatch, head: a held block is read; a missing one is waited for, unless told otherwise. */
+import { Duration, Effect } from "effect"
+import {
+  BadArgument,
+  BlockUnavailable,
+  type CorruptStorage,
+  FeedClosed,
+  type StorageError
+} from "../../domain/Errors.js"
+import { checkRun, readBlock, readRun } from "./blocks.js"
+import { type FeedCore, checkRange, isIndex } from "./FeedCore.js"
+
+export interface WaitOptions {
+  /** Wait for a block that is not held (the default), or fail with `BlockUnavailable` at once. */
+  readonly wait?: boolean
+  /** How long to wait before failing with `BlockUnavailable`; without it, until the block comes or the feed closes. */
+  readonly timeout?: Duration.DurationInput
+}
+
+export type GetError = BadArgument | BlockUnavailable | CorruptStorage | FeedClosed | StorageError
+
+/** Ends `waiting` with `BlockUnavailable` when its time is up. */
+export const withDeadline = <A, E, R>(
+  waiting: Effect.Effect<A, E, R>,
+  index: number,
+  timeout: Duration.DurationInput | undefined
+): Effect.Effect<A, E | BlockUnavailable, R> =>
+  timeout === undefined
+    ? waiting
+    : Effect.timeoutFail(waiting, {
+        duration: timeout,
+        onTimeout: () => new BlockUnavailable({ index, reason: "timeout" })
+      })
+
+/** Ends when block `index` is held: at once, or after a wait. */
+export const whenHeld = (
+  core: FeedCore,
+  index: number,
+  options: WaitOptions
+): Effect.Effect<void, BlockUnavailable | FeedClosed> => {
+  if (core.bitfield.has(index)) return Effect.void
+  if (options.wait === false) return Effect.fail(new BlockUnavailable({ index, reason: "not-held" }))
+  return withDeadline(core.demand.block(index), index, options.timeout)
+}
+
+/** The bytes of block `index`. */
+export const get = (
+  core: FeedCore,
+  index: number,
+  options: WaitOptions = {}
+): Effect.Effect<Uint8Array, GetError> =>
+  Effect.suspend((): Effect.Effect<Uint8Array, GetError> => {
+    if (core.closed) return Effect.fail(new FeedClosed())
+    if (!isIndex(index)) {
+      return Effect.fail(new BadArgument({ operation: "get", detail: `${index} is not a block index` }))
+    }
+    if (core.bitfield.has(index)) return readBlock(core, index)
+    return Effect.flatMap(whenHeld(core, index, options), () => readBlock(core, index))
+  })
+
+const BATCH_BYTES = 4 * 1024 * 1024
+const BATCH_BLOCKS = 4096
+
+/** The bytes of blocks [start, end), in order; waits until all are held. The blocks share buffers. */
+export const getBatch = (
+  core: FeedCore,
+  start: number,
+  end: number,
+  options: WaitOptions = {}
+): Effect.Effect<ReadonlyArray<Uint8Array>, GetError> =>
+  Effect.gen(function* () {
+    if (core.closed) return yield* new FeedClosed()
+    yield* checkRange("getBatch", start, end)
+    yield* withDeadline(
+      Effect.suspend(() => {
+        const missing: Array<number> = []
+        for (let i = core.bitfield.nextMissing(start, end); i < end; i++) {
+          if (!core.bitfield.has(i)) missing.push(i)
+        }
+        return Effect.forEach(missing, (index) => whenHeld(core, index, { wait: options.wait ?? true }), {
+          concurrency: "unbounded",
+          discard: true
+        })
+      }),
+      start,
+      options.timeout
+    )
+    const blocks: Array<Uint8Array> = []
+    while (blocks.length < end - start) {
+      const next = start + blocks.length
+      const run = yield* readRun(core, next, Math.min(end, next + BATCH_BLOCKS), BATCH_BYTES)
+      for (const block of yield* checkRun(core, run)) blocks.push(block)
+    }
+    return blocks
+  })
+
+/** The bytes of the last block; `BlockUnavailable` (`out-of-range`, index -1) when the feed is empty. */
+export const head = (core: FeedCore, options: WaitOptions = {}): Effect.Effect<Uint8Array, GetError> =>
+  Effect.suspend(() =>
+    core.tip.length === 0 && !core.closed
+      ? Effect.fail(new BlockUnavailable({ index: -1, reason: "out-of-range" }))
+      : get(core, core.tip.length - 1, options)
+  )

@@ -1,0 +1,204 @@
+/** open: who this feed is, then its files, then what they prove. Nothing is touched before it is known that it may be. */
+import { Effect, Exit, Scope } from "effect"
+import { Bitfield } from "../../domain/Bitfield.js"
+import { BitfieldPages, OLD_PAGE_SIZE, PAGE_SIZE } from "../../domain/BitfieldPages.js"
+import * as Change from "../../domain/Change.js"
+import { CorruptStorage, type OpenRefused, type StorageError } from "../../domain/Errors.js"
+import * as Hash from "../../domain/Hash.js"
+import * as Identity from "../../domain/Identity.js"
+import * as Merkle from "../../domain/Merkle.js"
+import { ENTRY_SIZE } from "../../domain/Node.js"
+import { Offsets } from "../../domain/Offsets.js"
+import type { FileSizes } from "../../domain/Recovery.js"
+import * as Sleep from "../../domain/Sleep.js"
+import { Crypto } from "../Crypto.js"
+import { type FeedFiles, Storage } from "../Storage.js"
+import { commit } from "./commit.js"
+import { Demand } from "./Demand.js"
+import { type Durability, type FeedCore, type OnWrite, makeEvents } from "./FeedCore.js"
+import { recover } from "./recover.js"
+
+export interface CoreOptions {
+  /** Where the feed is in the storage: segments joined by `/`. Default: its root. */
+  readonly path?: string
+  /** The 32-byte public key: of the feed to read, or that the stored one must have. */
+  readonly key?: Uint8Array
+  /** The 64-byte secret key (seed, then public key), when it is not stored or a feed is made for it. */
+  readonly secretKey?: Uint8Array
+  /** Make a feed where none is stored (the default), or fail with `OpenRefused`. */
+  readonly createIfMissing?: boolean
+  /** Drop what is stored and start an empty feed: with a new key pair, unless keys are given. Default false. */
+  readonly overwrite?: boolean
+  /** Store the secret key beside the feed. Default true. */
+  readonly storeSecretKey?: boolean
+  /** Download only what is asked for. Default false. */
+  readonly sparse?: boolean
+  /** Take no lock and store nothing; another process may be writing. Default false. */
+  readonly readOnly?: boolean
+  /** What the end of an append, put or clear promises. Default `process`. */
+  readonly durability?: Durability
+  /** Called with each verified block before it is written; its failure refuses the write. */
+  readonly onwrite?: OnWrite
+}
+
+export type OpenError = OpenRefused | CorruptStorage | StorageError
+
+/** Opens the feed's insides; the caller closes them with `close`, or with the scope given. */
+export const openCore = (
+  options: CoreOptions
+): Effect.Effect<FeedCore, OpenError, Crypto | Storage | Scope.Scope> =>
+  Effect.gen(function* () {
+    const storage = yield* Storage
+    const crypto = yield* Crypto
+    const outer = yield* Effect.scope
+    const scope = yield* Scope.fork(outer, outer.strategy)
+    return yield* Effect.gen(function* () {
+      const files = yield* Scope.extend(storage.open(options.path ?? ""), scope)
+      let identity = yield* decideIdentity(files, options)
+      if (options.readOnly !== true) {
+        yield* files.lock
+        // Whoever held the lock before may have made or changed the feed meanwhile.
+        identity = yield* decideIdentity(files, options)
+      }
+      return yield* openFiles({ options, files, crypto, scope, identity })
+    }).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
+  })
+
+const readSizes = (files: FeedFiles): Effect.Effect<FileSizes, StorageError> =>
+  Effect.all({
+    tree: files.size("tree"),
+    signatures: files.size("signatures"),
+    bitfield: files.size("bitfield"),
+    data: files.size("data")
+  })
+
+const decideIdentity = (files: FeedFiles, options: CoreOptions) =>
+  Effect.gen(function* () {
+    const [key, secretKey] = yield* files.read([
+      { file: "key", offset: 0, length: Sleep.KEY_SIZE },
+      { file: "secret_key", offset: 0, length: Sleep.SECRET_KEY_SIZE }
+    ])
+    const sizes = yield* readSizes(files)
+    const otherFiles =
+      Math.max(sizes.tree, sizes.signatures, sizes.bitfield) > Sleep.HEADER_SIZE || sizes.data > 0
+    return yield* Identity.decide(
+      {
+        key: options.key,
+        secretKey: options.secretKey,
+        createIfMissing: options.createIfMissing !== false && options.readOnly !== true,
+        overwrite: options.overwrite === true && options.readOnly !== true
+      },
+      { key: key!, secretKey: secretKey!, otherFiles }
+    )
+  })
+
+interface Opening {
+  readonly options: CoreOptions
+  readonly files: FeedFiles
+  readonly crypto: Crypto["Type"]
+  readonly scope: Scope.CloseableScope
+  readonly identity: Identity.Identity
+}
+
+const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
+  Effect.gen(function* () {
+    const { files, identity } = opening
+    const keys =
+      identity.key === undefined
+        ? yield* opening.crypto.keyPair()
+        : { publicKey: identity.key, secretKey: identity.secretKey }
+    if (identity.action === "overwrite") yield* wipe(files)
+    const sizes = yield* readSizes(files)
+    const pages = yield* readBitfield(files, sizes)
+    const core = yield* makeCore(opening, keys, new Bitfield(pages))
+    if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
+    yield* recover(core, sizes)
+    return core
+  })
+
+const makeCore = (
+  { options, files, crypto, scope }: Opening,
+  keys: { readonly publicKey: Uint8Array; readonly secretKey: Uint8Array | undefined },
+  bitfield: Bitfield
+): Effect.Effect<FeedCore> =>
+  Effect.gen(function* () {
+    return {
+      key: keys.publicKey,
+      discoveryKey: Hash.discoveryKey(crypto.blake2b256, keys.publicKey),
+      secretKey: keys.secretKey,
+      readOnly: options.readOnly === true,
+      sparse: options.sparse === true,
+      durability: options.durability ?? "process",
+      onwrite: options.onwrite,
+      crypto,
+      files,
+      bitfield,
+      offsets: new Offsets(),
+      demand: new Demand(),
+      events: yield* makeEvents,
+      scope,
+      writer: yield* Effect.makeSemaphore(1),
+      tip: Merkle.emptyTip,
+      contiguous: 0,
+      closed: false,
+      broken: undefined
+    }
+  })
+
+/** Empties every file, the old secret key first: from then on nothing can be signed for the old feed. */
+const wipe = (files: FeedFiles): Effect.Effect<void, StorageError> =>
+  Effect.forEach(
+    ["secret_key", "key", "signatures", "bitfield", "tree", "data"] as const,
+    (file) => files.truncate(file, 0),
+    { discard: true }
+  )
+
+/** The bitfield's pages, after the headers of all three headered files were checked. */
+const readBitfield = (
+  files: FeedFiles,
+  sizes: FileSizes
+): Effect.Effect<BitfieldPages, CorruptStorage | StorageError> =>
+  Effect.gen(function* () {
+    const [bitfield, signatures, tree] = yield* files.read([
+      { file: "bitfield", offset: 0, length: Math.max(sizes.bitfield, Sleep.HEADER_SIZE) },
+      { file: "signatures", offset: 0, length: Sleep.HEADER_SIZE },
+      { file: "tree", offset: 0, length: Sleep.HEADER_SIZE }
+    ])
+    yield* checkHeader("signatures", signatures!, [Sleep.SIGNATURE_SIZE])
+    yield* checkHeader("tree", tree!, [ENTRY_SIZE])
+    const pageSize = yield* checkHeader("bitfield", bitfield!, [PAGE_SIZE, OLD_PAGE_SIZE])
+    const pages = new BitfieldPages(pageSize ?? PAGE_SIZE)
+    pages.load(bitfield!.subarray(Sleep.HEADER_SIZE))
+    return pages
+  })
+
+/** The entry size in a file's header; `undefined` for a file too short to have one, which is written anew. */
+const checkHeader = (file: Sleep.HeaderedFile, bytes: Uint8Array, sizes: ReadonlyArray<number>) => {
+  if (bytes.length < Sleep.HEADER_SIZE) return Effect.succeed(undefined)
+  const size = Sleep.entrySize(file, bytes)
+  return size !== undefined && sizes.includes(size)
+    ? Effect.succeed(size)
+    : Effect.fail(new CorruptStorage({ file, detail: "its header is not that of such a file" }))
+}
+
+/** The keys and headers that are not stored yet. The secret key goes first: a key without it could never be written to. */
+const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes) =>
+  Effect.gen(function* () {
+    const writes: Array<Change.Write> = []
+    const storesSecret = options.storeSecretKey !== false && core.secretKey !== undefined
+    if (storesSecret && (yield* core.files.size("secret_key")) === 0) {
+      writes.push({ file: "secret_key", offset: 0, parts: [core.secretKey!] })
+    }
+    if ((yield* core.files.size("key")) === 0) writes.push({ file: "key", offset: 0, parts: [core.key] })
+    const entrySizes = {
+      signatures: Sleep.SIGNATURE_SIZE,
+      tree: ENTRY_SIZE,
+      bitfield: core.bitfield.pages.pageSize
+    }
+    for (const file of ["signatures", "tree", "bitfield"] as const) {
+      if (sizes[file] < Sleep.HEADER_SIZE) {
+        writes.push({ file, offset: 0, parts: [Sleep.header(file, entrySizes[file])] })
+      }
+    }
+    return { ...Change.none, writes }
+  })

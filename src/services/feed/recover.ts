@@ -1,0 +1,150 @@
+/**
+ * recover: brings a feed's state to what its files prove, when it is opened (the plan is `domain/Recovery`).
+ *
+ *     length     the last signature that its roots satisfy
+ *     owner      a claim of a longer log (a signature, or tree-bits, which are only written after one) must be proven, or
+ *                opening fails: to write on from less would sign a second history
+ *     bits       rebuilt where the bitfield lags; dropped where tree or data end too soon
+ *
+ * The same `commit` stores what is concluded. When all files agree, nothing is written.
+ */
+import { Effect } from "effect"
+import { equals } from "../../domain/Bytes.js"
+import * as Change from "../../domain/Change.js"
+import { CorruptStorage, type StorageError } from "../../domain/Errors.js"
+import * as FlatTree from "../../domain/FlatTree.js"
+import * as Hash from "../../domain/Hash.js"
+import { ENTRY_SIZE, type TreeNode, decode } from "../../domain/Node.js"
+import * as Recovery from "../../domain/Recovery.js"
+import * as Sleep from "../../domain/Sleep.js"
+import { extentOf } from "./blocks.js"
+import { applyBits, commit } from "./commit.js"
+import type { FeedCore } from "./FeedCore.js"
+import { extendSigned, findSigned } from "./recoverLength.js"
+import { readEntries, readNodes } from "./nodes.js"
+
+export type RecoverError = CorruptStorage | StorageError
+
+/** Sets `core.tip` and `core.bitfield` to what the files prove; stores what that changes, unless read-only. */
+export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effect<void, RecoverError> =>
+  Effect.gen(function* () {
+    const claims = Recovery.claims(core.bitfield, core.bitfield.pages.pageSize, sizes)
+    const found = yield* findSigned(core, claims)
+    const isOwner = core.secretKey !== undefined && !core.readOnly
+    const proven =
+      isOwner && found.tip.length < found.claimed ? yield* extendSigned(core, found, claims) : found.tip
+    const torn = (sizes.signatures - Sleep.HEADER_SIZE) % Sleep.SIGNATURE_SIZE
+    if (torn > 0 && !core.readOnly) {
+      yield* commit(core, {
+        ...Change.none,
+        cut: [{ file: "signatures", size: sizes.signatures - torn }]
+      })
+    }
+    yield* apply(core, { ...Change.none, tip: proven })
+    if (claims.bits > proven.length) {
+      yield* apply(core, { ...Change.none, bits: [{ _tag: "ForgetBeyond", length: proven.length }] })
+    }
+    yield* dropUnlocated(core, claims.treeEnd)
+    const lagsFrom = Math.min(claims.bits, claims.wholeBits)
+    if (lagsFrom < proven.length) yield* rebuild(core, lagsFrom, claims.wholeBits !== Infinity)
+    yield* dropMissingData(core, sizes.data)
+  })
+
+/** Commits, or in a read-only feed only changes what is in memory. */
+const apply = (core: FeedCore, change: Change.Change): Effect.Effect<void, StorageError> => {
+  if (!core.readOnly) return commit(core, change)
+  return Effect.sync(() => {
+    applyBits(core, change.bits)
+    if (change.tip !== undefined) core.tip = change.tip
+    core.contiguous = core.bitfield.nextMissing(0, core.tip.length)
+  })
+}
+
+/** Forgets nodes past the end of the `tree` file, and the blocks that only they could locate. */
+const dropUnlocated = (core: FeedCore, treeEnd: FlatTree.Position) =>
+  Effect.suspend(() => {
+    const last = core.bitfield.lastNode()
+    if (last === undefined || last < treeEnd) return Effect.void
+    const firstLost = Math.ceil(treeEnd / 2)
+    return apply(core, {
+      ...Change.none,
+      bits: [
+        { _tag: "ForgetFrom", position: treeEnd },
+        { _tag: "Have", start: firstLost, end: Math.max(firstLost, core.tip.length), held: false }
+      ]
+    })
+  })
+
+/** Marks held blocks whose bytes lie past the end of `data` as not held, from the last one downwards. */
+const dropMissingData = (core: FeedCore, dataSize: number): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    const lost: Array<Change.BitChange> = []
+    let last = core.bitfield.lastHeld(0, core.tip.length)
+    for (; last !== undefined; last = core.bitfield.lastHeld(0, last)) {
+      const extent = yield* extentOf(core, last)
+      // An empty block has no bytes to lose, and says nothing about those before it.
+      if (extent?.size === 0) continue
+      if (extent?.size !== undefined && extent.offset + extent.size <= dataSize) break
+      lost.push({ _tag: "Have", start: last, end: last + 1, held: false })
+    }
+    if (lost.length > 0) yield* apply(core, { ...Change.none, bits: lost })
+  })
+
+/** Derives the bits of the blocks from `from` on anew: every node that leads to a signed root, every block that matches its leaf. */
+const rebuild = (core: FeedCore, from: number, reindex: boolean): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    let offset = 0
+    for (const root of core.tip.roots) {
+      if (FlatTree.endBlock(root.index) > from) yield* rebuildUnder(core, root, offset, from)
+      offset += root.size
+    }
+    const roots = core.tip.roots.map((root) => root.index)
+    yield* apply(core, {
+      ...Change.none,
+      bits: [{ _tag: "Nodes", positions: roots }, ...(reindex ? [{ _tag: "Reindex" } as const] : [])]
+    })
+  })
+
+const rebuildUnder = (
+  core: FeedCore,
+  root: TreeNode,
+  offset: number,
+  from: number
+): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    if (FlatTree.endBlock(root.index) - FlatTree.firstBlock(root.index) <= Recovery.PIECE_BLOCKS) {
+      return yield* rebuildPiece(core, root, offset, from)
+    }
+    const positions = [FlatTree.leftChild(root.index), FlatTree.rightChild(root.index)]
+    const read = yield* readNodes(core.files, positions)
+    const children = Recovery.trustedChildren(core.crypto.blake2b256, root, (position) =>
+      position < root.index ? read[0] : read[1]
+    )
+    if (children === undefined) return
+    const [left, right] = children
+    if (FlatTree.endBlock(left.index) > from) yield* rebuildUnder(core, left, offset, from)
+    yield* rebuildUnder(core, right, offset + left.size, from)
+  })
+
+const rebuildPiece = (core: FeedCore, root: TreeNode, offset: number, from: number) =>
+  Effect.gen(function* () {
+    const first = FlatTree.leftSpan(root.index)
+    const entries = yield* readEntries(core.files, first, FlatTree.rightSpan(root.index))
+    const stored = (position: FlatTree.Position) =>
+      decode(position, entries.subarray(ENTRY_SIZE * (position - first), ENTRY_SIZE * (position - first + 1)))
+    const found: Recovery.Verified = { positions: [], leaves: [] }
+    Recovery.subtree(core.crypto.blake2b256, root, offset, stored, found)
+    const held: Array<Change.BitChange> = []
+    for (const { leaf, offset: start } of found.leaves) {
+      const block = FlatTree.block(leaf.index)
+      if (block < from) continue
+      const [bytes] = yield* core.files.read([{ file: "data", offset: start, length: leaf.size }])
+      if (equals(Hash.leafHash(core.crypto.blake2b256, bytes!), leaf.hash)) {
+        held.push({ _tag: "Have", start: block, end: block + 1, held: true })
+      }
+    }
+    yield* apply(core, {
+      ...Change.none,
+      bits: [...held, { _tag: "Nodes", positions: found.positions }]
+    })
+  })

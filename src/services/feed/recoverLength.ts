@@ -1,0 +1,159 @@
+/** How long a feed is: the last signature that its roots satisfy, and, for its owner, the proof of any longer claim. */
+import { Effect } from "effect"
+import { equals, isBlank } from "../../domain/Bytes.js"
+import * as Change from "../../domain/Change.js"
+import { CorruptStorage, type StorageError } from "../../domain/Errors.js"
+import * as FlatTree from "../../domain/FlatTree.js"
+import * as Hash from "../../domain/Hash.js"
+import * as Merkle from "../../domain/Merkle.js"
+import { ENTRY_SIZE, type TreeNode, decode } from "../../domain/Node.js"
+import * as Recovery from "../../domain/Recovery.js"
+import * as Sleep from "../../domain/Sleep.js"
+import { commit } from "./commit.js"
+import type { FeedCore } from "./FeedCore.js"
+import { readEntries, readNodes, readSignature } from "./nodes.js"
+
+/** The longest log that is proven, and the longest that a signature or the tree-bits claim. */
+export interface Found {
+  readonly tip: Merkle.Tip
+  readonly claimed: number
+}
+
+/** Signatures tried before giving up: what is worse is damage that no crash leaves, and opening must end. */
+const MAX_TRIES = 1024
+/** Signature entries read at a time. */
+const SCAN_ENTRIES = 1024
+
+/** The tip of the log of `length` blocks, when its roots are stored and signed (or are the key, in a finalized feed). */
+const proveLength = (core: FeedCore, length: number): Effect.Effect<Merkle.Tip | undefined, StorageError> =>
+  Effect.gen(function* () {
+    if (length === 0) return Merkle.emptyTip
+    const roots: Array<TreeNode> = []
+    for (const node of yield* readNodes(core.files, FlatTree.fullRoots(length))) {
+      if (node === undefined) return undefined
+      roots.push(node)
+    }
+    const message = Hash.rootHash(core.crypto.blake2b256, roots)
+    const signature = yield* readSignature(core.files, length)
+    const valid =
+      signature === undefined
+        ? equals(message, core.key)
+        : yield* core.crypto.verify(message, signature, core.key)
+    return valid ? Merkle.tip(roots) : undefined
+  })
+
+/** Looks for the longest proven log: first where the bits point, then from the last signature downwards. */
+export const findSigned = (
+  core: FeedCore,
+  claims: Recovery.Claims
+): Effect.Effect<Found, CorruptStorage | StorageError> =>
+  Effect.gen(function* () {
+    let tries = 0
+    let claimed = claims.bits
+    for (let end = claims.signatures; end > 0; end -= SCAN_ENTRIES) {
+      const start = Math.max(0, end - SCAN_ENTRIES)
+      for (const length of yield* signedLengths(core, start, end)) {
+        claimed = Math.max(claimed, length)
+        if (!Recovery.rootsFit(length, claims.treeEnd)) continue
+        const tip = yield* proveLength(core, length)
+        if (tip !== undefined) return { tip, claimed }
+        if (++tries === MAX_TRIES) {
+          return yield* new CorruptStorage({
+            file: "tree",
+            detail: `none of the last ${tries} signatures is over the tree that is stored`
+          })
+        }
+      }
+    }
+    // No signature at all: a finalized feed, or nothing that could be trusted.
+    const unsigned = claims.signatures === 0 ? yield* proveLength(core, claims.bits) : undefined
+    return { tip: unsigned ?? Merkle.emptyTip, claimed }
+  })
+
+/** The lengths in (start, end] that have a signature entry, longest first. */
+const signedLengths = (core: FeedCore, start: number, end: number) =>
+  Effect.map(
+    core.files.read([
+      {
+        file: "signatures",
+        offset: Sleep.signatureOffset(start),
+        length: (end - start) * Sleep.SIGNATURE_SIZE
+      }
+    ]),
+    ([bytes]) => {
+      const lengths: Array<number> = []
+      for (let i = Math.floor(bytes!.length / Sleep.SIGNATURE_SIZE) - 1; i >= 0; i--) {
+        const entry = bytes!.subarray(i * Sleep.SIGNATURE_SIZE, (i + 1) * Sleep.SIGNATURE_SIZE)
+        if (!isBlank(entry)) lengths.push(start + i + 1)
+      }
+      return lengths
+    }
+  )
+
+const STRETCH_BLOCKS = 1024
+
+/**
+ * The owner's claim of a longer log, proven by the blocks themselves: when each matches its leaf, the log is the one that was
+ * signed, and signing it again gives the same signature (Ed25519 is deterministic). Otherwise opening fails.
+ */
+export const extendSigned = (
+  core: FeedCore,
+  found: Found,
+  claims: Recovery.Claims
+): Effect.Effect<Merkle.Tip, CorruptStorage | StorageError> =>
+  Effect.gen(function* () {
+    const roots = [...found.tip.roots]
+    let { byteLength } = found.tip
+    for (let start = found.tip.length; start < found.claimed; start += STRETCH_BLOCKS) {
+      const nodes: Array<TreeNode> = []
+      const end = Math.min(start + STRETCH_BLOCKS, found.claimed)
+      for (const leaf of yield* provenLeaves(core, start, end, byteLength)) {
+        if (leaf === undefined) return yield* unprovable(found, claims)
+        Merkle.addLeaf(core.crypto.blake2b256, roots, leaf, (node) => nodes.push(node))
+        byteLength += leaf.size
+      }
+      yield* commit(core, { ...Change.none, writes: Change.nodeWrites(nodes) })
+    }
+    const tip = Merkle.tip(roots)
+    const message = Hash.rootHash(core.crypto.blake2b256, roots)
+    const signature = yield* core.crypto.sign(message, core.secretKey!)
+    const before = yield* readSignature(core.files, tip.length)
+    if (before !== undefined && !isTornFrom(before, signature)) return yield* unprovable(found, claims)
+    yield* commit(core, { ...Change.none, signature: Change.signatureWrite(tip.length, signature) })
+    return tip
+  })
+
+/** The stored leaves of [start, end), each `undefined` unless its block, from byte `offset` on, matches it. */
+const provenLeaves = (
+  core: FeedCore,
+  start: number,
+  end: number,
+  offset: number
+): Effect.Effect<ReadonlyArray<TreeNode | undefined>, StorageError> =>
+  Effect.gen(function* () {
+    const entries = yield* readEntries(core.files, FlatTree.leaf(start), FlatTree.leaf(end - 1))
+    const leaves: Array<TreeNode | undefined> = []
+    let next = offset
+    for (let i = 0; i < end - start; i++) {
+      const entry = entries.subarray(2 * ENTRY_SIZE * i, 2 * ENTRY_SIZE * i + ENTRY_SIZE)
+      const leaf = decode(FlatTree.leaf(start + i), entry)
+      if (leaf === undefined) return [...leaves, undefined]
+      const [block] = yield* core.files.read([{ file: "data", offset: next, length: leaf.size }])
+      if (!equals(Hash.leafHash(core.crypto.blake2b256, block!), leaf.hash)) return [...leaves, undefined]
+      leaves.push(leaf)
+      next += leaf.size
+    }
+    return leaves
+  })
+
+/** Whether `stored` can be what a cut-off write left of `signature`: anything else is a signature of another history. */
+const isTornFrom = (stored: Uint8Array, signature: Uint8Array): boolean =>
+  stored.every((byte, i) => byte === 0 || byte === signature[i])
+
+const unprovable = (found: Found, claims: Recovery.Claims): CorruptStorage =>
+  new CorruptStorage({
+    file: Recovery.rootsFit(found.claimed, claims.treeEnd) ? "signatures" : "tree",
+    detail:
+      `a log of ${found.claimed} blocks was signed, but what is stored proves only ${found.tip.length}; writing on ` +
+      "from there would sign a second history of this key: restore the missing files, or open the feed read-only"
+  })

@@ -1,0 +1,3 @@
+import type { Scenario } from "./dsl.mjs"
+
+export declare const scenarios: ReadonlyArray<Scenario>
