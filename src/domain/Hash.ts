@@ -17,16 +17,17 @@ const PARENT_INPUT_SIZE = PREFIX_SIZE + 2 * HASH_SIZE
 const ROOT_ENTRY_SIZE = HASH_SIZE + 16
 const DISCOVERY_CONTEXT = new TextEncoder().encode("hypercore")
 
-const prefix = (type: number, size: number, length = PREFIX_SIZE): Uint8Array => {
-  const bytes = new Uint8Array(length)
-  bytes[0] = type
-  writeUint64(bytes, 1, size)
-  return bytes
-}
+// Inputs are laid out in these two arrays and consumed before the function returns: two allocations a block less.
+const leafPrefix = new Uint8Array(PREFIX_SIZE)
+const parentInput = new Uint8Array(PARENT_INPUT_SIZE)
+leafPrefix[0] = LEAF_TYPE
+parentInput[0] = PARENT_TYPE
 
 /** `00 | u64be(block length) | block` */
-export const leafHash = (blake2b: Blake2b256, block: Uint8Array): Uint8Array =>
-  blake2b([prefix(LEAF_TYPE, block.length), block])
+export const leafHash = (blake2b: Blake2b256, block: Uint8Array): Uint8Array => {
+  writeUint64(leafPrefix, 1, block.length)
+  return blake2b([leafPrefix, block])
+}
 
 /** The leaf node of block `index`. */
 export const leaf = (blake2b: Blake2b256, index: number, block: Uint8Array): TreeNode => ({
@@ -38,10 +39,11 @@ export const leaf = (blake2b: Blake2b256, index: number, block: Uint8Array): Tre
 /** `01 | u64be(left.size + right.size) | left.hash | right.hash`, as a node above `left` and `right`. */
 export const parent = (blake2b: Blake2b256, left: TreeNode, right: TreeNode): TreeNode => {
   const size = left.size + right.size
-  const input = prefix(PARENT_TYPE, size, PARENT_INPUT_SIZE)
-  input.set(left.hash, PREFIX_SIZE)
-  input.set(right.hash, PREFIX_SIZE + HASH_SIZE)
-  return { index: ((left.index + right.index) / 2) as FlatTree.Position, hash: blake2b([input]), size }
+  writeUint64(parentInput, 1, size)
+  parentInput.set(left.hash, PREFIX_SIZE)
+  parentInput.set(right.hash, PREFIX_SIZE + HASH_SIZE)
+  const index = ((left.index + right.index) / 2) as FlatTree.Position
+  return { index, hash: blake2b([parentInput]), size }
 }
 
 /** `02 | for each root, left to right: hash | u64be(position) | u64be(size)`: what a signature signs. */

@@ -31,15 +31,12 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
     const claims = Recovery.claims(core.bitfield, core.bitfield.pages.pageSize, sizes)
     const found = yield* findSigned(core, claims)
     const isOwner = core.secretKey !== undefined && !core.readOnly
+    const cut = core.readOnly ? [] : tornSignature(sizes)
     const proven =
-      isOwner && found.tip.length < found.claimed ? yield* extendSigned(core, found, claims) : found.tip
-    const torn = (sizes.signatures - Sleep.HEADER_SIZE) % Sleep.SIGNATURE_SIZE
-    if (torn > 0 && !core.readOnly) {
-      yield* commit(core, {
-        ...Change.none,
-        cut: [{ file: "signatures", size: sizes.signatures - torn }]
-      })
-    }
+      isOwner && found.tip.length < found.claimed
+        ? yield* extendSigned(core, found, claims, cut)
+        : found.tip
+    if (cut.length > 0 && proven === found.tip) yield* commit(core, { ...Change.none, cut })
     yield* apply(core, { ...Change.none, tip: proven })
     if (claims.bits > proven.length) {
       yield* apply(core, { ...Change.none, bits: [{ _tag: "ForgetBeyond", length: proven.length }] })
@@ -49,6 +46,12 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
     if (lagsFrom < proven.length) yield* rebuild(core, lagsFrom, claims.wholeBits !== Infinity)
     yield* dropMissingData(core, sizes.data)
   })
+
+/** What is left of a signature whose write was cut off: it would read as a signature once the file grows past it. */
+const tornSignature = (sizes: Recovery.FileSizes): Change.Change["cut"] => {
+  const torn = (sizes.signatures - Sleep.HEADER_SIZE) % Sleep.SIGNATURE_SIZE
+  return torn > 0 ? [{ file: "signatures", size: sizes.signatures - torn }] : []
+}
 
 /** Commits, or in a read-only feed only changes what is in memory. */
 const apply = (core: FeedCore, change: Change.Change): Effect.Effect<void, StorageError> => {

@@ -99,7 +99,8 @@ const STRETCH_BLOCKS = 1024
 export const extendSigned = (
   core: FeedCore,
   found: Found,
-  claims: Recovery.Claims
+  claims: Recovery.Claims,
+  cut: Change.Change["cut"]
 ): Effect.Effect<Merkle.Tip, CorruptStorage | StorageError> =>
   Effect.gen(function* () {
     const roots = [...found.tip.roots]
@@ -119,7 +120,7 @@ export const extendSigned = (
     const signature = yield* core.crypto.sign(message, core.secretKey!)
     const before = yield* readSignature(core.files, tip.length)
     if (before !== undefined && !isTornFrom(before, signature)) return yield* unprovable(found, claims)
-    yield* commit(core, { ...Change.none, signature: Change.signatureWrite(tip.length, signature) })
+    yield* commit(core, { ...Change.none, cut, signature: Change.signatureWrite(tip.length, signature) })
     return tip
   })
 
