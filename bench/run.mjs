@@ -26,6 +26,17 @@ const HELP = `node bench/run.mjs [options]
 // ---------------------------------------------------------------------------------------------
 // Options
 
+/** The names in a list separated by commas, in the order of `all`. */
+const chosen = (list, all, what) => {
+  if (list === undefined) return all
+  const names = list.split(",").map((name) => name.trim())
+  const unknown = names.find((name) => !all.includes(name))
+  if (unknown !== undefined) {
+    throw new Error(`there is no ${what} "${unknown}", only ${all.join(", ")}`)
+  }
+  return all.filter((name) => names.includes(name))
+}
+
 const readOptions = () => {
   const { values } = parseArgs({
     options: {
@@ -38,16 +49,6 @@ const readOptions = () => {
     }
   })
   if (values.help) return { help: true }
-
-  const chosen = (list, all, what) => {
-    if (list === undefined) return all
-    const names = list.split(",").map((name) => name.trim())
-    const unknown = names.find((name) => !all.includes(name))
-    if (unknown !== undefined) {
-      throw new Error(`there is no ${what} "${unknown}", only ${all.join(", ")}`)
-    }
-    return all.filter((name) => names.includes(name))
-  }
 
   const names = chosen(
     values.only,
@@ -239,12 +240,13 @@ const formatRate = (rate, unit) => `${formatNumber(rate)} ${unit === "MB" ? "MB/
 
 const formatRatio = (ratio) => (ratio === undefined ? "-" : `${ratio.toFixed(ratio < 10 ? 2 : 1)}x`)
 
+const cell = ({ figures, errors, unit }, name) => {
+  if (name in errors) return "failed"
+  return name in figures ? formatRate(figures[name].rate, unit) : "-"
+}
+
 const printTable = (results, contenders) => {
   const names = contenders.map(({ contender }) => contender)
-  const cell = ({ figures, errors, unit }, name) => {
-    if (name in errors) return "failed"
-    return name in figures ? formatRate(figures[name].rate, unit) : "-"
-  }
   const rows = [
     ["workload", ...names, "ours / better peer", "aim"],
     ...results.map((result) => [

@@ -261,7 +261,7 @@ const streaming = async ({ open, dir, size }) => {
     let ops = 0
     let bytes = 0
     let going = true
-    while (going) {
+    for (;;) {
       const before = ops
       await feed.readStream((got) => {
         if (check) expect(Buffer.compare(got, block(ops - before)) === 0, `block ${ops} is wrong`)
@@ -271,8 +271,8 @@ const streaming = async ({ open, dir, size }) => {
         return going
       })
       expect(!going || ops - before === feed.length, `a stream gave ${ops - before} blocks`)
+      if (!going) return { ops, bytes }
     }
-    return { ops, bytes }
   }
 
   await streamFor(size.warmup, true)

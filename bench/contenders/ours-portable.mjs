@@ -1,10 +1,14 @@
-/**
- * This package, with the portable crypto (@noble/hashes and @noble/ed25519).
- *
- * TODO: fill in as ours.mjs, whose interface is described there, with the portable crypto layer.
- * Return `fixturesOf: "ours"` as well: the feeds on disk are the same, so those built by `ours` are
- * measured again instead of being built twice.
- */
-export const load = async () => {
-  throw new Error("its contender file is still to be filled in")
-}
+/** This package, built, with portable crypto (@noble). `ours.mjs` describes the interface; the feeds on disk are the same. */
+import { CryptoNoble } from "effect-hypercore"
+import { createRequire } from "node:module"
+import { openFeed } from "./feed.mjs"
+
+const require = createRequire(import.meta.url)
+
+export const load = async () => ({
+  version: require("effect-hypercore/package.json").version,
+  crypto: `noble-hashes ${require("@noble/hashes/package.json").version}`,
+  fixturesOf: "ours",
+  supports: ["audit"],
+  open: (directory) => openFeed(CryptoNoble.layer, directory)
+})

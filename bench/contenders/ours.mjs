@@ -1,17 +1,13 @@
 /**
- * This package, with native crypto (sodium-native).
+ * This package, built, with native crypto (sodium-native).
  *
- * TODO: fill in, importing the built package by its own name ("effect-hypercore" and
- * "effect-hypercore/node"). `load()` must return
+ * What `load` gives is the same small interface for every contender:
  *
- *   {
- *     version,               // of this package
- *     crypto,                // what is really in use, e.g. "sodium-native 5.1.0"; throw if it isn't native
- *     supports: ["audit"],
- *     open: (dir) => Promise<Feed>,   // opens the feed in the directory, creating it if missing
- *   }
+ *   version, crypto        // of the package; what really signs and hashes, never a fallback
+ *   supports               // workloads beyond the common ones, such as "audit"
+ *   open(directory)        // opens the feed there, creating it if missing
  *
- * and a Feed, being the same small interface for every contender, is
+ * and a feed is
  *
  *   length                               // a getter
  *   appendEach(next)                     // next(): Buffer | undefined. Appends one block, waits, asks again
@@ -22,10 +18,21 @@
  *   audit()                              // { valid, invalid }
  *   close()
  *
- * All but `length` return promises. The loops are inside the interface, so that a loop can be one
- * Effect run once (a fiber per loop, not a promise per block), as a program using this package
- * would be written. `open` should make a Scope which `close` closes.
+ * All but `length` return promises. The loops are inside, so that each contender runs them as its users would.
  */
+import { Effect } from "effect"
+import { CryptoSodium } from "effect-hypercore/node"
+import { createRequire } from "node:module"
+import { openFeed } from "./feed.mjs"
+
+const require = createRequire(import.meta.url)
+
 export const load = async () => {
-  throw new Error("its contender file is still to be filled in")
+  await Effect.runPromise(CryptoSodium.make)
+  return {
+    version: require("effect-hypercore/package.json").version,
+    crypto: `sodium-native ${require("sodium-native/package.json").version}`,
+    supports: ["audit"],
+    open: (directory) => openFeed(CryptoSodium.layer, directory)
+  }
 }

@@ -17,9 +17,12 @@ const PARENT_INPUT_SIZE = PREFIX_SIZE + 2 * HASH_SIZE
 const ROOT_ENTRY_SIZE = HASH_SIZE + 16
 const DISCOVERY_CONTEXT = new TextEncoder().encode("hypercore")
 
-// Inputs are laid out in these two arrays and consumed before the function returns: two allocations a block less.
+// Inputs are laid out in these arrays and consumed before the function returns: no allocation a hash.
 const leafPrefix = new Uint8Array(PREFIX_SIZE)
 const parentInput = new Uint8Array(PARENT_INPUT_SIZE)
+// A log of 2^53 blocks has at most 53 roots.
+const rootInput = new Uint8Array(1 + ROOT_ENTRY_SIZE * 53)
+rootInput[0] = ROOT_TYPE
 leafPrefix[0] = LEAF_TYPE
 parentInput[0] = PARENT_TYPE
 
@@ -48,8 +51,7 @@ export const parent = (blake2b: Blake2b256, left: TreeNode, right: TreeNode): Tr
 
 /** `02 | for each root, left to right: hash | u64be(position) | u64be(size)`: what a signature signs. */
 export const rootHash = (blake2b: Blake2b256, roots: ReadonlyArray<TreeNode>): Uint8Array => {
-  const input = new Uint8Array(1 + ROOT_ENTRY_SIZE * roots.length)
-  input[0] = ROOT_TYPE
+  const input = rootInput.subarray(0, 1 + ROOT_ENTRY_SIZE * roots.length)
   let offset = 1
   for (const root of roots) {
     input.set(root.hash, offset)

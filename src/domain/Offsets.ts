@@ -1,19 +1,26 @@
 /**
  * From block to bytes: the byte offset of block `i` is the sum of the sizes of `fullRoots(2 i)`.
  *
- * The subtree over an aligned region of 64 blocks is one run of `tree`, so one read of at most 5 KB answers for the
- * lower levels. The levels above are few enough (one node for 64 blocks) to remember: `sizes` holds them in chunks,
- * at most 2 MB, oldest forgotten first. Nodes of a verified log never change, so nothing here is ever invalid.
+ * The subtree over an aligned region of 32 blocks is one run of `tree`, so one read of 2.5 KB answers for the lower levels;
+ * a region that is known whole is remembered (`RegionCache`). The levels above are few enough, one node for 32 blocks, to
+ * remember all: `sizes` holds them in chunks, at most 2 MB, oldest forgotten first.
+ *
+ * Only nodes that are held count: what a crash left in `tree` beyond them is not part of the log. Held nodes never change,
+ * so nothing remembered is ever wrong.
  */
 import { readUint64 } from "./Bytes.js"
 import * as FlatTree from "./FlatTree.js"
 import type { Position } from "./FlatTree.js"
 import { ENTRY_SIZE, HASH_SIZE, decode } from "./Node.js"
+import { REGION_BLOCKS, RegionCache } from "./RegionCache.js"
 import * as Sleep from "./Sleep.js"
+import type { HeldNodes } from "./TreeIndex.js"
 
-const REGION = 64
+const REGION = REGION_BLOCKS
 const CHUNK = 512
 const MAX_CHUNKS = 512
+/** A region of larger blocks (no frame carries them) is not remembered: its ends would not fit in 32 bits. */
+const MAX_REMEMBERED = 8 * 1024 * 1024
 
 /** Sizes known from elsewhere than the `tree` file, such as a proof that is not stored yet. */
 export type KnownSizes = (position: Position) => number | undefined
@@ -35,6 +42,14 @@ export interface Plan {
 
 export class Offsets {
   readonly #sizes = new Map<number, Float64Array>()
+  readonly #regions = new RegionCache()
+
+  constructor(readonly held: HeldNodes) {}
+
+  /** The extent of `block`, if it can be told without reading anything. */
+  cached(block: number): { readonly offset: number; readonly size: number } | undefined {
+    return this.#regions.find(block)
+  }
 
   /** What to read before `finish` can tell the extent of `block`. */
   plan(block: number, known: KnownSizes = nothingKnown): Plan {
@@ -50,30 +65,36 @@ export class Offsets {
       length: ENTRY_SIZE
     }))
     const first = FlatTree.leaf(region * REGION)
-    const length = ENTRY_SIZE * (FlatTree.leaf(block) - first + 1)
+    const length = ENTRY_SIZE * (2 * REGION - 1)
     ranges.push({ file: "tree", offset: Sleep.nodeOffset(first), length })
     return { block, missing, ranges }
   }
 
   /** The extent, from what was read for the plan; `undefined` when a node on the way is not there. */
   finish(plan: Plan, read: ReadonlyArray<Uint8Array>, known: KnownSizes = nothingKnown): Extent | undefined {
-    const sizes = new Map<Position, number>()
+    const uppers = new Map<Position, number>()
     for (let i = 0; i < plan.missing.length; i++) {
       const position = plan.missing[i]!
       const node = decode(position, read[i]!)
-      if (node === undefined) return undefined
-      sizes.set(position, node.size)
+      if (node === undefined || !this.held.hasNode(position)) return undefined
+      uppers.set(position, node.size)
       this.remember(position, node.size)
     }
     const region = Math.floor(plan.block / REGION)
     let offset = 0
     for (const upper of FlatTree.fullRoots(region)) {
       const position = ((upper + 1) * REGION - 1) as Position
-      const size = known(position) ?? sizes.get(position) ?? this.#size(upper)
+      const size = known(position) ?? uppers.get(position) ?? this.#size(upper)
       if (size === undefined) return undefined
       offset += size
     }
-    return within(offset, plan.block, region, read[plan.missing.length]!, known)
+    const first = FlatTree.leaf(region * REGION)
+    const entries = read[plan.missing.length]!
+    const sizeAt = (position: Position) =>
+      known(position) ?? (this.held.hasNode(position) ? sizeIn(entries, position - first) : undefined)
+    const sizes = wholeRegion(first, sizeAt)
+    if (sizes !== undefined) this.#regions.add(region, offset, sizes)
+    return within(offset, plan.block, first, sizeAt)
   }
 
   /** Notes the size of a node of the verified log, if it is one that is remembered. */
@@ -96,23 +117,31 @@ export class Offsets {
   }
 }
 
-/** Adds the part of the way that lies inside the block's region, whose `tree` entries are `entries`. */
+/** The sizes of the blocks of the region whose first leaf is `first`, when all its leaves are known and as small as blocks are. */
+const wholeRegion = (first: Position, sizeAt: KnownSizes): ReadonlyArray<number> | undefined => {
+  const sizes: Array<number> = []
+  for (let leaf = 0; leaf < REGION; leaf++) {
+    const size = sizeAt((first + 2 * leaf) as Position)
+    if (size === undefined || size > MAX_REMEMBERED) return undefined
+    sizes.push(size)
+  }
+  return sizes
+}
+
+/** Adds the part of the way that lies inside the block's region. */
 const within = (
   regionOffset: number,
   block: number,
-  region: number,
-  entries: Uint8Array,
-  known: KnownSizes
+  first: Position,
+  sizeAt: KnownSizes
 ): Extent | undefined => {
-  const first = FlatTree.leaf(region * REGION)
   let offset = regionOffset
-  for (const local of FlatTree.fullRoots(block - region * REGION)) {
-    const size = known((first + local) as Position) ?? sizeIn(entries, local)
+  for (const local of FlatTree.fullRoots(block % REGION)) {
+    const size = sizeAt((first + local) as Position)
     if (size === undefined) return undefined
     offset += size
   }
-  const leaf = FlatTree.leaf(block)
-  return { offset, size: known(leaf) ?? sizeIn(entries, leaf - first) }
+  return { offset, size: sizeAt(FlatTree.leaf(block)) }
 }
 
 /** The size in entry number `at`; `undefined` when it is blank or was not read. */

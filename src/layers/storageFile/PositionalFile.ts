@@ -13,13 +13,26 @@ const GATHER_BYTES = 1024 * 1024
 const MAX_VECTORS = 1024
 /** Reads up to this size trust the caller's length; longer ones are cut to the file first, so a corrupt length allocates nothing. */
 const TRUSTED_LENGTH = 64 * 1024
-/** From here on an array from the allocator is cheaper than one that is zeroed first. */
-const UNZEROED_FROM = 4 * 1024
+/** Reads below this size come from a shared slab: an array of its own costs more than the read. */
+const SLAB_BELOW = 4 * 1024
+const SLAB_SIZE = 16 * 1024
 
+let slab = new Uint8Array(0)
+let slabUsed = 0
+
+/** An array nobody else has, though below `SLAB_BELOW` its `buffer` is shared, as with Node's own buffers. */
 const allocate = (length: number): Uint8Array => {
-  if (length < UNZEROED_FROM) return new Uint8Array(length)
-  const buffer = Buffer.allocUnsafeSlow(length)
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, length)
+  if (length >= SLAB_BELOW) {
+    const buffer = Buffer.allocUnsafeSlow(length)
+    return new Uint8Array(buffer.buffer, buffer.byteOffset, length)
+  }
+  if (slabUsed + length > slab.length) {
+    slab = new Uint8Array(SLAB_SIZE)
+    slabUsed = 0
+  }
+  const bytes = slab.subarray(slabUsed, slabUsed + length)
+  slabUsed += length
+  return bytes
 }
 
 export class PositionalFile {

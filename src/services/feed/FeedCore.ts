@@ -2,7 +2,7 @@
  * An open feed's insides, shared by the programs of this folder. Only `commit` changes `tip`, `bitfield` and
  * `contiguous`; the programs read them and plan.
  */
-import { Effect, PubSub, type Scope } from "effect"
+import { Effect, PubSub, type Runtime, type Scope } from "effect"
 import type { Bitfield } from "../../domain/Bitfield.js"
 import { BadArgument, FeedClosed, NotWritable, StorageError } from "../../domain/Errors.js"
 import type { FeedEvent } from "../../domain/FeedEvent.js"
@@ -35,6 +35,8 @@ export interface FeedCore {
   readonly offsets: Offsets
   readonly demand: Demand
   readonly events: PubSub.PubSub<FeedEvent>
+  /** What the feed was opened in: fibers of its own run with the same clock, logger and references. */
+  readonly runtime: Runtime.Runtime<never>
   /** Holds the files and their lock; closed with the feed. */
   readonly scope: Scope.CloseableScope
   /** One permit: whoever plans a change holds it until the change is committed. */

@@ -1,11 +1,10 @@
 /**
  * append: blocks -> Append.plan -> sign -> Change -> commit.
  *
- * Appends are grouped: the first to arrive leads, gives the scheduler one turn so that others can join, and commits all
- * that wait with one signature; what arrives meanwhile is led by the next in line. Each caller learns the index of its
- * first block, or its own failure.
+ * Appends are grouped. Callers stand in line; while there is a line, one fiber of the feed takes all that wait, commits them
+ * with one signature, tells each the index of its first block (or its own failure), and looks again.
  */
-import { Effect } from "effect"
+import { Effect, Runtime } from "effect"
 import * as Append from "../../domain/Append.js"
 import { totalLength } from "../../domain/Bytes.js"
 import {
@@ -22,36 +21,38 @@ export type AppendError = BadArgument | FeedClosed | NotWritable | StorageError 
 
 type Result = Effect.Effect<number, AppendError>
 
-/** One caller's batch: it waits in line, is chosen to lead, is being committed, and is settled. */
+/** One caller's batch; `settle` gives it its result, and is `undefined` from then on. */
 interface Request {
   readonly blocks: ReadonlyArray<Uint8Array>
-  state: "waiting" | "leading" | "committing" | "settled"
-  result: Result | undefined
-  resume: ((result: Result) => void) | undefined
+  settle: ((result: Result) => void) | undefined
 }
 
-/** The appends in line, and whether someone leads. */
+/** The appends in line, and whether the fiber that commits them runs. */
 export class AppendQueue {
   waiting: Array<Request> = []
-  led = false
+  draining = false
 }
 
 /** A group takes no more requests once it has this many blocks or bytes: one commit stays short. */
 const GROUP_BLOCKS = 8192
 const GROUP_BYTES = 16 * 1024 * 1024
 
-/** Appends `blocks` as one batch; answers the index of the first (the length, when there are none). */
-export const append = (core: FeedCore, queue: AppendQueue, blocks: ReadonlyArray<Uint8Array>): Result =>
-  Effect.suspend(() => {
-    const refused = refusal(blocks)
-    if (refused !== undefined) return Effect.fail(refused)
-    if (blocks.length === 0) return Effect.map(whileWritable(core), () => core.tip.length)
-    const request: Request = { blocks, state: "waiting", result: undefined, resume: undefined }
-    queue.waiting.push(request)
-    if (queue.led) return follow(core, queue, request)
-    queue.led = true
-    return lead(core, queue, request)
+/**
+ * Appends `blocks` as one batch; answers the index of the first (the length, when there are none). Interrupting it ends the
+ * wait, not the append: a batch that stands in line is still committed, whole.
+ */
+export const append = (core: FeedCore, queue: AppendQueue, blocks: ReadonlyArray<Uint8Array>): Result => {
+  const refused = refusal(blocks)
+  if (refused !== undefined) return Effect.fail(refused)
+  if (blocks.length === 0) return Effect.map(whileWritable(core), () => core.tip.length)
+  // No clean-up on interruption: registering one would cost more than all the rest of a grouped append.
+  return Effect.async((resume) => {
+    queue.waiting.push({ blocks, settle: resume })
+    if (queue.draining) return
+    queue.draining = true
+    Runtime.runFork(core.runtime)(drain(core, queue))
   })
+}
 
 const refusal = (blocks: ReadonlyArray<Uint8Array>): BadArgument | undefined => {
   for (const block of blocks) {
@@ -68,47 +69,17 @@ const refusal = (blocks: ReadonlyArray<Uint8Array>): BadArgument | undefined => 
   return undefined
 }
 
-const settled = (request: Request): Result =>
-  Effect.async((resume) => {
-    if (request.result === undefined) request.resume = resume
-    else resume(request.result)
-  })
-
-/** Waits for the group's leader, or to lead. Interrupted, it leaves the line; once it is being committed it waits for the end. */
-const follow = (core: FeedCore, queue: AppendQueue, request: Request): Result =>
-  Effect.onInterrupt(settled(request), () =>
-    Effect.suspend(() => {
-      if (request.state === "committing") return Effect.ignore(settled(request))
-      const place = queue.waiting.indexOf(request)
-      if (place >= 0) queue.waiting.splice(place, 1)
-      if (request.state === "leading") handOver(core, queue)
-      return Effect.void
-    })
-  )
-
-const lead = (core: FeedCore, queue: AppendQueue, request: Request): Result =>
-  Effect.uninterruptible(
-    Effect.yieldNow().pipe(
-      Effect.zipRight(core.writer.withPermits(1)(Effect.suspend(() => appendGroup(core, takeGroup(queue))))),
-      Effect.zipRight(
-        Effect.suspend(() => {
-          handOver(core, queue)
-          return request.result!
-        })
-      )
-    )
-  )
-
-/** Lets the next in line lead, in its own fiber. */
-const handOver = (core: FeedCore, queue: AppendQueue): void => {
-  const next = queue.waiting[0]
-  if (next === undefined) {
-    queue.led = false
-    return
+/** Commits group after group until nobody waits. The turn before each lets fibers that are ready now join the group. */
+const drain: (core: FeedCore, queue: AppendQueue) => Effect.Effect<void> = Effect.fnUntraced(function* (
+  core: FeedCore,
+  queue: AppendQueue
+) {
+  while (queue.waiting.length > 0) {
+    yield* Effect.yieldNow()
+    yield* core.writer.withPermits(1)(Effect.suspend(() => appendGroup(core, takeGroup(queue))))
   }
-  next.state = "leading"
-  next.resume!(lead(core, queue, next))
-}
+  queue.draining = false
+})
 
 const takeGroup = (queue: AppendQueue): ReadonlyArray<Request> => {
   let blocks = 0
@@ -118,41 +89,41 @@ const takeGroup = (queue: AppendQueue): ReadonlyArray<Request> => {
     const request = queue.waiting[end]!
     blocks += request.blocks.length
     bytes += totalLength(request.blocks)
-    request.state = "committing"
   }
-  return queue.waiting.splice(0, end)
+  if (end < queue.waiting.length) return queue.waiting.splice(0, end)
+  const all = queue.waiting
+  queue.waiting = []
+  return all
 }
 
 const settle = (request: Request, result: Result): void => {
-  request.state = "settled"
-  request.result = result
-  request.resume?.(result)
+  const { settle: resume } = request
+  request.settle = undefined
+  resume?.(result)
 }
 
 /** Commits the requests as one batch and settles each. */
 const appendGroup = (core: FeedCore, requests: ReadonlyArray<Request>): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    yield* whileWritable(core)
-    const accepted = core.onwrite === undefined ? requests : yield* askHook(core, requests)
-    if (accepted.length === 0) return
-    const blocks = accepted.length === 1 ? accepted[0]!.blocks : accepted.flatMap((request) => request.blocks)
-    const plan = Append.plan(core.crypto.blake2b256, core.tip, blocks)
-    const signature = yield* core.crypto.sign(plan.rootHash, core.secretKey!)
-    yield* commit(core, Append.change(plan, signature))
-    let start = plan.start
-    for (const request of accepted) {
-      settle(request, Effect.succeed(start))
-      start += request.blocks.length
-    }
-  }).pipe(
-    Effect.catchAllCause((cause) =>
-      Effect.sync(() => {
-        for (const request of requests) {
-          if (request.state === "committing") settle(request, Effect.failCause(cause))
-        }
-      })
-    )
+  Effect.catchAllCause(commitGroup(core, requests), (cause) =>
+    Effect.sync(() => {
+      for (const request of requests) settle(request, Effect.failCause(cause))
+    })
   )
+
+const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: ReadonlyArray<Request>) {
+  yield* whileWritable(core)
+  const accepted = core.onwrite === undefined ? requests : yield* askHook(core, requests)
+  if (accepted.length === 0) return
+  const blocks = accepted.length === 1 ? accepted[0]!.blocks : accepted.flatMap((request) => request.blocks)
+  const plan = Append.plan(core.crypto.blake2b256, core.tip, blocks)
+  const signature = yield* core.crypto.sign(plan.rootHash, core.secretKey!)
+  yield* commit(core, Append.change(plan, signature))
+  let start = plan.start
+  for (const request of accepted) {
+    settle(request, Effect.succeed(start))
+    start += request.blocks.length
+  }
+})
 
 /** Asks `onwrite` about each block; a refusal settles its own request and leaves the others. */
 const askHook = (core: FeedCore, requests: ReadonlyArray<Request>): Effect.Effect<ReadonlyArray<Request>> =>
@@ -160,7 +131,8 @@ const askHook = (core: FeedCore, requests: ReadonlyArray<Request>): Effect.Effec
     const accepted: Array<Request> = []
     let index = core.tip.length
     for (const request of requests) {
-      const asked = Effect.forEach(request.blocks, (block, i) => askOne(core, index + i, block), {
+      const first = index
+      const asked = Effect.forEach(request.blocks, (block, i) => askOne(core, first + i, block), {
         discard: true
       })
       const answer = yield* Effect.exit(asked)

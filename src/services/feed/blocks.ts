@@ -15,6 +15,8 @@ export const extentOf = (
   index: number,
   known?: KnownSizes
 ): Effect.Effect<Extent | undefined, StorageError> => {
+  const cached = core.offsets.cached(index)
+  if (cached !== undefined) return Effect.succeed(cached)
   const plan = core.offsets.plan(index, known)
   return Effect.map(core.files.read(plan.ranges), (read) => core.offsets.finish(plan, read, known))
 }

@@ -8,7 +8,7 @@
  * happened: reopening finds the signature and rolls forward. ARCHITECTURE.md lists each crash point.
  */
 import { Effect } from "effect"
-import type { BitChange, Change } from "../../domain/Change.js"
+import type { BitChange, Change, Write } from "../../domain/Change.js"
 import type { StorageError } from "../../domain/Errors.js"
 import * as BitfieldIndex from "../../domain/BitfieldIndex.js"
 import * as FlatTree from "../../domain/FlatTree.js"
@@ -17,20 +17,18 @@ import * as Sleep from "../../domain/Sleep.js"
 import type { FeedCore } from "./FeedCore.js"
 
 /** Stores `change` and makes it so. The caller holds `core.writer`. Never interrupted half-way. */
-export const commit = (core: FeedCore, change: Change): Effect.Effect<void, StorageError> =>
-  Effect.uninterruptible(
-    Effect.gen(function* () {
-      for (const { file, size } of change.cut) yield* core.files.truncate(file, size)
-      if (change.writes.length > 0) yield* storeWrites(core, change)
-      if (change.signature !== undefined) yield* storeSignature(core, change)
-      applyBits(core, change.bits)
-      yield* storeBitfield(core, change)
-      if (change.freed !== undefined) {
-        yield* core.files.remove("data", change.freed.offset, change.freed.length)
-      }
-      announce(core, change)
-    })
-  )
+export const commit: (core: FeedCore, change: Change) => Effect.Effect<void, StorageError> =
+  Effect.fnUntraced(function* (core: FeedCore, change: Change) {
+    for (const { file, size } of change.cut) yield* core.files.truncate(file, size)
+    if (change.writes.length > 0) yield* storeWrites(core, change)
+    if (change.signature !== undefined) yield* storeSignature(core, change.signature)
+    applyBits(core, change.bits)
+    yield* storeBitfield(core, change)
+    if (change.freed !== undefined) {
+      yield* core.files.remove("data", change.freed.offset, change.freed.length)
+    }
+    announce(core, change)
+  }, Effect.uninterruptible)
 
 /** What comes next, a signature or have-bits, speaks of these bytes: it must not survive a loss of power without them. */
 const storeWrites = (core: FeedCore, change: Change) =>
@@ -38,16 +36,17 @@ const storeWrites = (core: FeedCore, change: Change) =>
     ? Effect.zipRight(core.files.write(change.writes), core.files.sync(["key", "secret_key", "data", "tree"]))
     : core.files.write(change.writes)
 
-const storeSignature = (core: FeedCore, change: Change) =>
-  Effect.gen(function* () {
-    const signature = change.signature!
-    yield* core.files
-      .write([signature])
-      .pipe(Effect.tapError((error) => takeBack(core, signature.offset, error)))
-    if (core.durability === "power") {
-      yield* core.files.sync(["signatures"]).pipe(Effect.tapError((error) => breakFeed(core, error)))
-    }
-  })
+const storeSignature = (core: FeedCore, signature: Write) => {
+  const stored = Effect.tapError(core.files.write([signature]), (error) =>
+    takeBack(core, signature.offset, error)
+  )
+  return core.durability === "process"
+    ? stored
+    : Effect.zipRight(
+        stored,
+        Effect.tapError(core.files.sync(["signatures"]), (error) => breakFeed(core, error))
+      )
+}
 
 /** A signature that may be half written must not be found later: cut it off, or let nothing be signed until reopening. */
 const takeBack = (core: FeedCore, offset: number, error: StorageError) =>
@@ -66,22 +65,16 @@ const storeBitfield = (core: FeedCore, change: Change) =>
   Effect.suspend(() => {
     const pages = core.bitfield.pages.dirty()
     if (pages.length === 0) return Effect.void
-    const stored = core.files
-      .write(
-        pages.map(({ offset, bytes }) => ({
-          file: "bitfield" as const,
-          offset: Sleep.HEADER_SIZE + offset,
-          parts: [bytes]
-        }))
-      )
-      .pipe(
-        Effect.tap(() => Effect.sync(() => core.bitfield.pages.clean())),
-        Effect.zipRight(
-          core.durability === "power" && change.signature === undefined
-            ? core.files.sync(["bitfield"])
-            : Effect.void
-        )
-      )
+    const writes = pages.map(({ offset, bytes }) => ({
+      file: "bitfield" as const,
+      offset: Sleep.HEADER_SIZE + offset,
+      parts: [bytes]
+    }))
+    const written = Effect.map(core.files.write(writes), () => core.bitfield.pages.clean())
+    const stored =
+      core.durability === "power" && change.signature === undefined
+        ? Effect.zipRight(written, core.files.sync(["bitfield"]))
+        : written
     return change.signature === undefined ? stored : Effect.ignore(stored)
   })
 

@@ -33,9 +33,7 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
     const isOwner = core.secretKey !== undefined && !core.readOnly
     const cut = core.readOnly ? [] : tornSignature(sizes)
     const proven =
-      isOwner && found.tip.length < found.claimed
-        ? yield* extendSigned(core, found, claims, cut)
-        : found.tip
+      isOwner && found.tip.length < found.claimed ? yield* extendSigned(core, found, claims, cut) : found.tip
     if (cut.length > 0 && proven === found.tip) yield* commit(core, { ...Change.none, cut })
     yield* apply(core, { ...Change.none, tip: proven })
     if (claims.bits > proven.length) {
