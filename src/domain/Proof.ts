@@ -55,8 +55,8 @@ export interface Checked {
   readonly roots: ReadonlyArray<TreeNode> | undefined
 }
 
-/** Highest index whose position is still an exact number. */
-const MAX_INDEX = 2 ** 51
+/** Highest index whose place in the `tree` file, 80 bytes a block, is still an exact number. */
+const MAX_INDEX = 2 ** 46
 
 const isPosition = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
 

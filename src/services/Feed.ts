@@ -15,7 +15,7 @@ import { type AppendError, AppendQueue, append } from "./feed/append.js"
 import { type AuditError, type AuditOptions, type AuditReport, audit } from "./feed/audit.js"
 import { type ClearError, clear } from "./feed/clear.js"
 import { close } from "./feed/close.js"
-import type { FeedCore } from "./feed/FeedCore.js"
+import { type FeedCore, events } from "./feed/FeedCore.js"
 import { type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
 import { downloaded, has } from "./feed/has.js"
 import { type CoreOptions, type OpenError, openCore } from "./feed/open.js"
@@ -138,9 +138,13 @@ export interface Feed<A = Uint8Array, E = never> {
 export const open = <A = Uint8Array, E = never>(
   options: OpenOptions<A, E> = {}
 ): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(openCore(options), (core) => Effect.ignoreLogged(close(core))),
-    (core) => make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>))
+  // Recovery can take long: it can be interrupted, and cleans up after itself until the feed is handed over.
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const core = yield* restore(openCore(options))
+      yield* Effect.addFinalizer(() => Effect.ignoreLogged(close(core)))
+      return make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>))
+    })
   )
 
 const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> => {
@@ -165,7 +169,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
     get readable() {
       return !core.closed
     },
-    events: Stream.takeUntil(Stream.fromPubSub(core.events), (event) => event._tag === "Close"),
+    events: events(core),
     append: (value) =>
       Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, queue, [block]))),
     appendBatch,

@@ -57,9 +57,11 @@ export class Demand {
 
   /** The feed is closed: every wait ends with `FeedClosed`. */
   close(): void {
-    for (const waiting of this.#blocks.values()) this.#wakeAll(waiting, Effect.fail(new FeedClosed()))
+    if (this.size === 0) return
+    const closed = Effect.fail(new FeedClosed())
+    for (const waiting of this.#blocks.values()) this.#wakeAll(waiting, closed)
     this.#blocks.clear()
-    this.#wakeAll(this.#changes, Effect.fail(new FeedClosed()))
+    this.#wakeAll(this.#changes, closed)
   }
 
   #wakeBlock(index: number): void {

@@ -2,7 +2,7 @@
  * An open feed's insides, shared by the programs of this folder. Only `commit` changes `tip`, `bitfield` and
  * `contiguous`; the programs read them and plan.
  */
-import { Effect, PubSub, type Runtime, type Scope } from "effect"
+import { Effect, type Runtime, type Scope, Stream } from "effect"
 import type { Bitfield } from "../../domain/Bitfield.js"
 import { BadArgument, FeedClosed, NotWritable, StorageError } from "../../domain/Errors.js"
 import type { FeedEvent } from "../../domain/FeedEvent.js"
@@ -18,7 +18,10 @@ import type { Demand } from "./Demand.js"
  */
 export type Durability = "process" | "power"
 
-/** Called with each verified block before it is written; its failure refuses the write. */
+/**
+ * Called with each verified block before it is written; its failure refuses the write. It runs while the feed is being
+ * written, so it must not wait for a write to the same feed.
+ */
 export type OnWrite = (index: number, block: Uint8Array) => Effect.Effect<void, unknown>
 
 export interface FeedCore {
@@ -34,7 +37,8 @@ export interface FeedCore {
   readonly bitfield: Bitfield
   readonly offsets: Offsets
   readonly demand: Demand
-  readonly events: PubSub.PubSub<FeedEvent>
+  /** Who hears of events, called in turn when one happens. */
+  readonly listeners: Set<(event: FeedEvent) => void>
   /** What the feed was opened in: fibers of its own run with the same clock, logger and references. */
   readonly runtime: Runtime.Runtime<never>
   /** Holds the files and their lock; closed with the feed. */
@@ -42,7 +46,7 @@ export interface FeedCore {
   /** One permit: whoever plans a change holds it until the change is committed. */
   readonly writer: Effect.Semaphore
   tip: Tip
-  /** Every block before this one is held. */
+  /** Every block before this one is known to be held; followed only where a `Sync` event depends on it. */
   contiguous: number
   closed: boolean
   /** Set when a failed write left the files in a state that only reopening can judge: later writes fail with it. */
@@ -52,7 +56,23 @@ export interface FeedCore {
 /** How many events a slow subscriber may lag behind before it loses the oldest: memory stays bounded. */
 const EVENT_BACKLOG = 4096
 
-export const makeEvents: Effect.Effect<PubSub.PubSub<FeedEvent>> = PubSub.sliding<FeedEvent>(EVENT_BACKLOG)
+/** What happens to the feed while the stream runs; ends after `Close`. */
+export const events = (core: FeedCore): Stream.Stream<FeedEvent> =>
+  Stream.asyncPush<FeedEvent>(
+    (emit) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          if (core.closed) emit.end()
+          const listener = (event: FeedEvent): void => {
+            emit.single(event)
+          }
+          core.listeners.add(listener)
+          return listener
+        }),
+        (listener) => Effect.sync(() => core.listeners.delete(listener))
+      ),
+    { bufferSize: EVENT_BACKLOG, strategy: "sliding" }
+  ).pipe(Stream.takeUntil((event) => event._tag === "Close"))
 
 export const isIndex = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
 

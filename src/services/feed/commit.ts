@@ -31,10 +31,12 @@ export const commit: (core: FeedCore, change: Change) => Effect.Effect<void, Sto
   }, Effect.uninterruptible)
 
 /** What comes next, a signature or have-bits, speaks of these bytes: it must not survive a loss of power without them. */
-const storeWrites = (core: FeedCore, change: Change) =>
-  core.durability === "power"
-    ? Effect.zipRight(core.files.write(change.writes), core.files.sync(["key", "secret_key", "data", "tree"]))
-    : core.files.write(change.writes)
+const storeWrites = (core: FeedCore, change: Change) => {
+  const stored = core.files.write(change.writes)
+  if (core.durability === "process") return stored
+  const files = new Set(change.writes.map(({ file }) => file))
+  return Effect.zipRight(stored, core.files.sync([...files]))
+}
 
 const storeSignature = (core: FeedCore, signature: Write) => {
   const stored = Effect.tapError(core.files.write([signature]), (error) =>
@@ -108,27 +110,28 @@ export const applyBits = (core: Pick<FeedCore, "bitfield">, bits: ReadonlyArray<
 
 /** The change has happened: the state in memory follows, and everyone who listens or waits is told. */
 const announce = (core: FeedCore, change: Change): void => {
-  if (change.tip !== undefined) {
-    core.tip = change.tip
-    for (const root of change.tip.roots) core.offsets.remember(root.index, root.size)
-  }
-  const wasContiguous = core.contiguous
+  if (change.tip !== undefined) core.tip = change.tip
+  for (const event of change.events) publish(core, event)
   const held: Array<{ readonly start: number; readonly end: number }> = []
   for (const bit of change.bits) {
     if (bit._tag !== "Have") continue
     if (bit.held) held.push(bit)
     else core.contiguous = Math.min(core.contiguous, bit.start)
   }
-  core.contiguous = core.bitfield.nextMissing(core.contiguous, core.tip.length)
-  for (const event of change.events) publish(core, event)
-  const length = core.tip.length
-  if (core.secretKey === undefined && held.length > 0 && core.contiguous === length) {
-    if (wasContiguous < length) publish(core, { _tag: "Sync", length })
-  }
+  if (core.secretKey === undefined && held.length > 0) announceSync(core)
   core.demand.settle(held)
 }
 
-/** Tells the subscribers of `events`, without waiting for any. */
-export const publish = (core: Pick<FeedCore, "events">, event: FeedEvent): void => {
-  core.events.unsafeOffer(event)
+/** Tells when the last block that was missing has come. */
+const announceSync = (core: FeedCore): void => {
+  const before = core.contiguous
+  core.contiguous = core.bitfield.nextMissing(before, core.tip.length)
+  if (before < core.contiguous && core.contiguous === core.tip.length) {
+    publish(core, { _tag: "Sync", length: core.tip.length })
+  }
+}
+
+/** Tells those who listen, without waiting for any. */
+export const publish = (core: Pick<FeedCore, "listeners">, event: FeedEvent): void => {
+  for (const listener of core.listeners) listener(event)
 }

@@ -15,7 +15,7 @@ import { Crypto } from "../Crypto.js"
 import { type FeedFiles, Storage } from "../Storage.js"
 import { commit } from "./commit.js"
 import { Demand } from "./Demand.js"
-import { type Durability, type FeedCore, type OnWrite, makeEvents } from "./FeedCore.js"
+import { type Durability, type FeedCore, type OnWrite } from "./FeedCore.js"
 import { recover } from "./recover.js"
 
 export interface CoreOptions {
@@ -65,11 +65,13 @@ export const openCore = (
   })
 
 const readSizes = (files: FeedFiles): Effect.Effect<FileSizes, StorageError> =>
-  Effect.all({
-    tree: files.size("tree"),
-    signatures: files.size("signatures"),
-    bitfield: files.size("bitfield"),
-    data: files.size("data")
+  Effect.gen(function* () {
+    return {
+      tree: yield* files.size("tree"),
+      signatures: yield* files.size("signatures"),
+      bitfield: yield* files.size("bitfield"),
+      data: yield* files.size("data")
+    }
   })
 
 const decideIdentity = (files: FeedFiles, options: CoreOptions) =>
@@ -135,7 +137,7 @@ const makeCore = (
       bitfield,
       offsets: new Offsets(bitfield),
       demand: new Demand(),
-      events: yield* makeEvents,
+      listeners: new Set(),
       runtime: yield* Effect.runtime<never>(),
       scope,
       writer: yield* Effect.makeSemaphore(1),

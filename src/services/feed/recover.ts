@@ -57,7 +57,6 @@ const apply = (core: FeedCore, change: Change.Change): Effect.Effect<void, Stora
   return Effect.sync(() => {
     applyBits(core, change.bits)
     if (change.tip !== undefined) core.tip = change.tip
-    core.contiguous = core.bitfield.nextMissing(0, core.tip.length)
   })
 }
 

@@ -21,7 +21,8 @@ export interface Found {
 
 /** Signatures tried before giving up: what is worse is damage that no crash leaves, and opening must end. */
 const MAX_TRIES = 1024
-/** Signature entries read at a time. */
+/** Signature entries read at first: the last one nearly always fits. Then so many at a time. */
+const FIRST_ENTRIES = 8
 const SCAN_ENTRIES = 1024
 
 /** The tip of the log of `length` blocks, when its roots are stored and signed (or are the key, in a finalized feed). */
@@ -50,8 +51,9 @@ export const findSigned = (
   Effect.gen(function* () {
     let tries = 0
     let claimed = claims.bits
-    for (let end = claims.signatures; end > 0; end -= SCAN_ENTRIES) {
-      const start = Math.max(0, end - SCAN_ENTRIES)
+    let entries = FIRST_ENTRIES
+    for (let end = claims.signatures; end > 0;) {
+      const start = Math.max(0, end - entries)
       for (const length of yield* signedLengths(core, start, end)) {
         claimed = Math.max(claimed, length)
         if (!Recovery.rootsFit(length, claims.treeEnd)) continue
@@ -64,6 +66,8 @@ export const findSigned = (
           })
         }
       }
+      end = start
+      entries = SCAN_ENTRIES
     }
     // No signature at all: a finalized feed, or nothing that could be trusted.
     const unsigned = claims.signatures === 0 ? yield* proveLength(core, claims.bits) : undefined
