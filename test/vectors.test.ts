@@ -17,9 +17,16 @@ const vectorOf = (name: string): Vector =>
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
 const keyPairOf = (scenario: Scenario) =>
-  Effect.flatMap(Crypto, (crypto) => crypto.keyPair(fromHex(scenario.seed)!)).pipe(
+  Effect.flatMap(Crypto, (crypto) => crypto.keyPair(fromHex(scenario.seed))).pipe(
     Effect.provide(CryptoNode.layer)
   )
+
+const stateOf = (feed: Feed.Feed) =>
+  Effect.map(feed.downloaded(), (have) => ({
+    length: feed.length,
+    byteLength: feed.byteLength,
+    have
+  }))
 
 /** The author's feed that a reader downloads from, and a feed's own life through reopenings. */
 const replay = (scenario: Scenario, files: Layer.Layer<Crypto | Storage>) =>
@@ -74,12 +81,6 @@ const replay = (scenario: Scenario, files: Layer.Layer<Crypto | Storage>) =>
           }
       }
     }
-    const stateOf = (feed: Feed.Feed) =>
-      Effect.map(feed.downloaded(), (have) => ({
-        length: feed.length,
-        byteLength: feed.byteLength,
-        have
-      }))
     const state = yield* stateOf(opened.feed)
     const held = yield* Effect.forEach(written, (_, index) => opened.feed.has(index))
     yield* opened.close

@@ -6,7 +6,7 @@ import { Effect, Layer } from "effect"
 import { StorageError } from "../domain/Errors.js"
 import type { FileName } from "../domain/Sleep.js"
 import { type FeedFiles, Storage, type StorageService } from "../services/Storage.js"
-import { checkPath } from "./storagePath.js"
+import { checkPath } from "./checkPath.js"
 
 /** A file that grows by doubling, so that appends cost their own length. */
 class MemoryFile {

@@ -4,7 +4,7 @@ import { equals } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
 import type { FeedClosed, StorageError } from "../../domain/Errors.js"
 import * as Hash from "../../domain/Hash.js"
-import { type Run, readRun } from "./blocks.js"
+import { type Run, readRun } from "./readBlocks.js"
 import { commit } from "./commit.js"
 import { type FeedCore, whileOpen } from "./FeedCore.js"
 

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import * as Change from "../../domain/Change.js"
 import type { BadArgument, FeedClosed, NotWritable, StorageError } from "../../domain/Errors.js"
 import { commit } from "./commit.js"
-import { extentOf } from "./blocks.js"
+import { extentOf } from "./readBlocks.js"
 import { type FeedCore, checkRange, whileStorable } from "./FeedCore.js"
 
 export type ClearError = BadArgument | FeedClosed | NotWritable | StorageError

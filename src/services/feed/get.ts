@@ -7,7 +7,7 @@ import {
   FeedClosed,
   type StorageError
 } from "../../domain/Errors.js"
-import { checkRun, readBlock, readRun } from "./blocks.js"
+import { checkRun, readBlock, readRun } from "./readBlocks.js"
 import { type FeedCore, checkRange, isIndex } from "./FeedCore.js"
 
 export interface WaitOptions {

@@ -138,7 +138,7 @@ const makeCore = (
       offsets: new Offsets(bitfield),
       demand: new Demand(),
       listeners: new Set(),
-      runtime: yield* Effect.runtime<never>(),
+      runtime: yield* Effect.runtime(),
       scope,
       writer: yield* Effect.makeSemaphore(1),
       tip: Merkle.emptyTip,
@@ -188,9 +188,10 @@ const checkHeader = (file: Sleep.HeaderedFile, bytes: Uint8Array, sizes: Readonl
 const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes) =>
   Effect.gen(function* () {
     const writes: Array<Change.Write> = []
-    const storesSecret = options.storeSecretKey !== false && core.secretKey !== undefined
+    const { secretKey } = core
+    const storesSecret = secretKey !== undefined && options.storeSecretKey !== false
     if (storesSecret && (yield* core.files.size("secret_key")) === 0) {
-      writes.push({ file: "secret_key", offset: 0, parts: [core.secretKey!] })
+      writes.push({ file: "secret_key", offset: 0, parts: [secretKey] })
     }
     if ((yield* core.files.size("key")) === 0) writes.push({ file: "key", offset: 0, parts: [core.key] })
     const entrySizes = {

@@ -11,7 +11,7 @@ import type { TreeNode } from "../../domain/Node.js"
 import type { Proof } from "../../domain/Proof.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import { type FeedCore, isIndex, whileOpen } from "./FeedCore.js"
-import { readNodes, readSignature } from "./nodes.js"
+import { readNodes, readSignature } from "./readNodes.js"
 
 export interface ProofOptions {
   /** What the other side has already (`digest`): nodes it can do without are left out. Default 0: it has nothing. */

@@ -20,10 +20,10 @@ import * as Hash from "../../domain/Hash.js"
 import * as Merkle from "../../domain/Merkle.js"
 import * as Proof from "../../domain/Proof.js"
 import { askOne } from "./append.js"
-import { extentOf } from "./blocks.js"
+import { extentOf } from "./readBlocks.js"
 import { commit } from "./commit.js"
 import { type FeedCore, whileStorable } from "./FeedCore.js"
-import { readNodes } from "./nodes.js"
+import { readNodes } from "./readNodes.js"
 
 export type PutError =
   | FeedClosed

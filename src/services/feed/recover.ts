@@ -17,11 +17,11 @@ import * as Hash from "../../domain/Hash.js"
 import { ENTRY_SIZE, type TreeNode, decode } from "../../domain/Node.js"
 import * as Recovery from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
-import { extentOf } from "./blocks.js"
+import { extentOf } from "./readBlocks.js"
 import { applyBits, commit } from "./commit.js"
 import type { FeedCore } from "./FeedCore.js"
 import { extendSigned, findSigned } from "./recoverLength.js"
-import { readEntries, readNodes } from "./nodes.js"
+import { readEntries, readNodes } from "./readNodes.js"
 
 export type RecoverError = CorruptStorage | StorageError
 

@@ -11,7 +11,7 @@ import * as Recovery from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { commit } from "./commit.js"
 import type { FeedCore } from "./FeedCore.js"
-import { readEntries, readNodes, readSignature } from "./nodes.js"
+import { readEntries, readNodes, readSignature } from "./readNodes.js"
 
 /** The longest log that is proven, and the longest that a signature or the tree-bits claim. */
 export interface Found {

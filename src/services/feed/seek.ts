@@ -11,7 +11,7 @@ import * as FlatTree from "../../domain/FlatTree.js"
 import type { TreeNode } from "../../domain/Node.js"
 import { type FeedCore, isIndex } from "./FeedCore.js"
 import { withDeadline } from "./get.js"
-import { readNodes } from "./nodes.js"
+import { readNodes } from "./readNodes.js"
 
 /** The block that holds the byte, and the byte's place in it. At the end of the log: its length, and 0. */
 export interface SeekResult {

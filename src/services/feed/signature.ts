@@ -13,7 +13,7 @@ import * as Hash from "../../domain/Hash.js"
 import type { TreeNode } from "../../domain/Node.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { type FeedCore, isIndex, whileOpen } from "./FeedCore.js"
-import { readNodes } from "./nodes.js"
+import { readNodes } from "./readNodes.js"
 
 /** `signature`: 64 bytes over the root hash of the log of `index + 1` blocks. */
 export interface IndexedSignature {

@@ -1,7 +1,7 @@
 /** Reading as a Stream of blocks in chunks, with back-pressure: a chunk is read when the one before is taken. */
 import { Chunk, Duration, Effect, Option, Stream } from "effect"
 import { BadArgument, FeedClosed } from "../../domain/Errors.js"
-import { checkRun, readRun } from "./blocks.js"
+import { checkRun, readRun } from "./readBlocks.js"
 import type { FeedCore } from "./FeedCore.js"
 import { type GetError, whenHeld } from "./get.js"
 

@@ -7,7 +7,7 @@ import * as Hash from "../../domain/Hash.js"
 import { ENTRY_SIZE, HASH_SIZE } from "../../domain/Node.js"
 import type { Extent, KnownSizes } from "../../domain/Offsets.js"
 import type { FeedCore } from "./FeedCore.js"
-import { readEntries, readNodes } from "./nodes.js"
+import { readEntries, readNodes } from "./readNodes.js"
 
 /** Where block `index` lies in `data`; `undefined` when nodes on the way are not stored. */
 export const extentOf = (
