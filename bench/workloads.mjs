@@ -104,7 +104,7 @@ const secondsSince = (start) => (now() - start) / 1000
 
 /** `true` until the time is up; looks at the clock once in `every` questions. */
 const untilElapsed = (seconds, every) => {
-  const end = now() + BigInt(Math.round(seconds * 1e9))
+  const end = now() + seconds * 1000
   let asked = 0
   return () => asked++ % every !== 0 || now() < end
 }

@@ -2,17 +2,22 @@
 import { Effect, Exit, Layer, Scope, Stream } from "effect"
 import { Feed } from "effect-hypercore"
 import { StorageFile } from "effect-hypercore/node"
+import path from "node:path"
 
-/** Opens the feed in the directory with the crypto layer given; `close` closes what that made. */
-export const openFeed = async (crypto, directory) => {
-  const scope = await Effect.runPromise(Scope.make())
-  const services = Layer.merge(StorageFile.layer({ directory }), crypto)
-  const feed = await Effect.runPromise(
-    Feed.open().pipe(
-      Effect.provide(await Effect.runPromise(Scope.extend(Layer.build(services), scope))),
-      Scope.extend(scope)
-    )
+/** The layers, built once a process as a program would, over the whole file system: a feed's path is its directory. */
+export const buildServices = (crypto) => {
+  const storage = StorageFile.layer({ directory: path.parse(process.cwd()).root })
+  return Effect.runPromise(
+    Effect.flatMap(Scope.make(), (scope) => Scope.extend(Layer.build(Layer.merge(storage, crypto)), scope))
   )
+}
+
+/** Opens the feed in the directory; `close` closes its scope. */
+export const openFeed = async (services, directory) => {
+  const scope = await Effect.runPromise(Scope.make())
+  const feedPath = path.relative(path.parse(directory).root, directory).split(path.sep).join("/")
+  const opened = Feed.open({ path: feedPath }).pipe(Effect.provide(services), Scope.extend(scope))
+  const feed = await Effect.runPromise(opened)
 
   const appendEach = (next) =>
     Effect.gen(function* () {
@@ -44,8 +49,7 @@ export const openFeed = async (crypto, directory) => {
           for (let index = nextIndex(); index >= 0; index = nextIndex()) onBlock(yield* feed.get(index))
         })
       ),
-    readStream: (onBlock) =>
-      Effect.runPromise(Stream.runForEachWhile(feed.stream(), (block) => Effect.sync(() => onBlock(block)))),
+    readStream: (onBlock) => Effect.runPromise(Stream.runDrain(Stream.takeWhile(feed.stream(), onBlock))),
     audit: () => Effect.runPromise(feed.audit()),
     close: () => Effect.runPromise(Scope.close(scope, Exit.void))
   }

@@ -1,14 +1,17 @@
 /** This package, built, with portable crypto (@noble). `ours.mjs` describes the interface; the feeds on disk are the same. */
 import { CryptoNoble } from "effect-hypercore"
 import { createRequire } from "node:module"
-import { openFeed } from "./feed.mjs"
+import { buildServices, openFeed } from "./feed.mjs"
 
 const require = createRequire(import.meta.url)
 
-export const load = async () => ({
-  version: require("effect-hypercore/package.json").version,
-  crypto: `noble-hashes ${require("@noble/hashes/package.json").version}`,
-  fixturesOf: "ours",
-  supports: ["audit"],
-  open: (directory) => openFeed(CryptoNoble.layer, directory)
-})
+export const load = async () => {
+  const services = await buildServices(CryptoNoble.layer)
+  return {
+    version: require("effect-hypercore/package.json").version,
+    crypto: `noble-hashes ${require("@noble/hashes/package.json").version}`,
+    fixturesOf: "ours",
+    supports: ["audit"],
+    open: (directory) => openFeed(services, directory)
+  }
+}

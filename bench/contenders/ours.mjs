@@ -20,19 +20,18 @@
  *
  * All but `length` return promises. The loops are inside, so that each contender runs them as its users would.
  */
-import { Effect } from "effect"
 import { CryptoSodium } from "effect-hypercore/node"
 import { createRequire } from "node:module"
-import { openFeed } from "./feed.mjs"
+import { buildServices, openFeed } from "./feed.mjs"
 
 const require = createRequire(import.meta.url)
 
 export const load = async () => {
-  await Effect.runPromise(CryptoSodium.make)
+  const services = await buildServices(CryptoSodium.layer)
   return {
     version: require("effect-hypercore/package.json").version,
     crypto: `sodium-native ${require("sodium-native/package.json").version}`,
     supports: ["audit"],
-    open: (directory) => openFeed(CryptoSodium.layer, directory)
+    open: (directory) => openFeed(services, directory)
   }
 }

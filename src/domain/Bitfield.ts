@@ -119,15 +119,10 @@ export class Bitfield implements HeldNodes {
 
   /** The highest node that is held; `undefined` when none is. */
   lastNode(): FlatTree.Position | undefined {
-    const numbers = this.pages.numbers()
-    for (let n = numbers.length - 1; n >= 0; n--) {
-      const first = numbers[n]! * this.pages.tree.size
-      for (let at = first + this.pages.tree.size - 1; at >= first; at--) {
-        const byte = this.pages.byte(this.pages.tree, at)
-        if (byte !== 0) return (8 * at + 7 - Math.log2(byte & -byte)) as FlatTree.Position
-      }
-    }
-    return undefined
+    const at = this.pages.lastByte(this.pages.tree)
+    if (at < 0) return undefined
+    const byte = this.pages.byte(this.pages.tree, at)
+    return (8 * at + 7 - Math.log2(byte & -byte)) as FlatTree.Position
   }
 
   /** Forgets every node at or after `position`. */

@@ -34,14 +34,14 @@ export class BitfieldPages {
     this.index = { start: HAVE_BYTES + TREE_BYTES, size: pageSize - HAVE_BYTES - TREE_BYTES }
   }
 
-  /** Takes over the pages stored in `bytes` (the file after its header); a torn last page is padded with zeros. */
+  /** Takes over `bytes`, the file after its header, as its pages; a torn last page is padded with zeros. */
   load(bytes: Uint8Array): void {
     for (let start = 0, k = 0; start < bytes.length; start += this.pageSize, k++) {
       const page = bytes.subarray(start, start + this.pageSize)
       if (isBlank(page)) continue
-      const own = new Uint8Array(this.pageSize)
-      own.set(page)
-      this.#pages.set(k, own)
+      const whole = page.length === this.pageSize ? page : new Uint8Array(this.pageSize)
+      if (whole !== page) whole.set(page)
+      this.#pages.set(k, whole)
     }
     this.count = Math.ceil(bytes.length / this.pageSize)
     this.#numbers = undefined
@@ -82,9 +82,16 @@ export class BitfieldPages {
     return (this.#numbers ??= [...this.#pages.keys()].sort((a, b) => a - b))
   }
 
-  /** The page's bytes as they stand, owned by this object; `undefined` when it was never written. */
-  page(k: number): Uint8Array | undefined {
-    return this.#pages.get(k)
+  /** The place of a section's last byte that is not zero; -1 when all are. */
+  lastByte(section: Section): number {
+    const numbers = this.numbers()
+    for (let n = numbers.length - 1; n >= 0; n--) {
+      const page = this.#pages.get(numbers[n]!)!
+      for (let i = section.size - 1; i >= 0; i--) {
+        if (page[section.start + i] !== 0) return numbers[n]! * section.size + i
+      }
+    }
+    return -1
   }
 
   /** Pages changed since the last `clean`, as the bytes to store at `offset` after the file's header. */

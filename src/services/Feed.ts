@@ -11,7 +11,8 @@ import type { TreeNode } from "../domain/Node.js"
 import type { Claim, Proof } from "../domain/Proof.js"
 import { type ValueEncoding, binary } from "../domain/ValueEncoding.js"
 import type { Crypto } from "./Crypto.js"
-import { type AppendError, AppendQueue, append } from "./feed/append.js"
+import { append } from "./feed/append.js"
+import type { AppendError } from "./feed/AppendQueue.js"
 import { type AuditError, type AuditOptions, type AuditReport, audit } from "./feed/audit.js"
 import { type ClearError, clear } from "./feed/clear.js"
 import { close } from "./feed/close.js"
@@ -148,10 +149,9 @@ export const open = <A = Uint8Array, E = never>(
   )
 
 const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> => {
-  const queue = new AppendQueue()
   const decode = (block: Uint8Array): Effect.Effect<A, E> => encoding.decode(block)
   const appendBatch = (values: Iterable<A>): Effect.Effect<number, AppendError | E> =>
-    Effect.suspend(() => Effect.flatMap(encodeAll(encoding, values), (blocks) => append(core, queue, blocks)))
+    Effect.suspend(() => Effect.flatMap(encodeAll(encoding, values), (blocks) => append(core, blocks)))
   return {
     key: core.key,
     discoveryKey: core.discoveryKey,
@@ -169,9 +169,11 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
     get readable() {
       return !core.closed
     },
-    events: events(core),
+    get events() {
+      return events(core)
+    },
     append: (value) =>
-      Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, queue, [block]))),
+      Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, [block]))),
     appendBatch,
     sink: Sink.ignoreLeftover(
       Sink.foldChunksEffect(

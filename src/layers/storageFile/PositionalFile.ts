@@ -114,7 +114,7 @@ export class PositionalFile {
     while (next < parts.length && bytes < budget) {
       const run = takeRun(parts, next)
       if (run.length === 1) writeFully(fd, run[0]!, offset + bytes)
-      else if (run[0]!.length < GATHER_BELOW) writeFully(fd, Buffer.concat(run), offset + bytes)
+      else if (run[0]!.length < GATHER_BELOW) writeFully(fd, gather(run), offset + bytes)
       else writeVector(fd, run, offset + bytes)
       for (const part of run) bytes += part.length
       next += run.length
@@ -143,6 +143,19 @@ const takeRun = (parts: ReadonlyArray<Uint8Array>, from: number): ReadonlyArray<
     bytes += parts[end]!.length
   }
   return parts.slice(from, end)
+}
+
+/** Reused by every gathered write: they are synchronous, and fresh memory costs more than the copy. */
+let gathered = new Uint8Array(0)
+
+const gather = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  if (gathered.length === 0) gathered = new Uint8Array(GATHER_BYTES + GATHER_BELOW)
+  let end = 0
+  for (const part of parts) {
+    gathered.set(part, end)
+    end += part.length
+  }
+  return gathered.subarray(0, end)
 }
 
 const writeFully = (fd: number, bytes: Uint8Array, offset: number): void => {

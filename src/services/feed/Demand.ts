@@ -71,6 +71,7 @@ export class Demand {
   }
 
   #wakeAll(waiting: Set<Resume>, result: Effect.Effect<void, FeedClosed>): void {
+    if (waiting.size === 0) return
     const resumes = [...waiting]
     waiting.clear()
     for (const resume of resumes) resume(result)

@@ -10,7 +10,9 @@ import type { Tip } from "../../domain/Merkle.js"
 import type { Offsets } from "../../domain/Offsets.js"
 import type { CryptoService } from "../Crypto.js"
 import type { FeedFiles } from "../Storage.js"
+import type { AppendQueue } from "./AppendQueue.js"
 import type { Demand } from "./Demand.js"
+import type { WriteLock } from "./WriteLock.js"
 
 /**
  * What an operation's end promises. `process`: its bytes survive the process. `power`: they and their directory entries
@@ -43,8 +45,9 @@ export interface FeedCore {
   readonly runtime: Runtime.Runtime<never>
   /** Holds the files and their lock; closed with the feed. */
   readonly scope: Scope.CloseableScope
-  /** One permit: whoever plans a change holds it until the change is committed. */
-  readonly writer: Effect.Semaphore
+  /** Whoever plans a change holds it until the change is committed. */
+  readonly writer: WriteLock
+  readonly appends: AppendQueue
   tip: Tip
   /** Every block before this one is known to be held; followed only where a `Sync` event depends on it. */
   contiguous: number

@@ -6,51 +6,28 @@
  */
 import { Effect, Runtime } from "effect"
 import * as Append from "../../domain/Append.js"
-import { totalLength } from "../../domain/Bytes.js"
-import {
-  BadArgument,
-  type FeedClosed,
-  type NotWritable,
-  type StorageError,
-  WriteRefused
-} from "../../domain/Errors.js"
+import { BadArgument, WriteRefused } from "../../domain/Errors.js"
+import type { AppendError, AppendRequest } from "./AppendQueue.js"
 import { commit } from "./commit.js"
 import { type FeedCore, whileWritable } from "./FeedCore.js"
 
-export type AppendError = BadArgument | FeedClosed | NotWritable | StorageError | WriteRefused
-
 type Result = Effect.Effect<number, AppendError>
-
-/** One caller's batch; `settle` gives it its result, and is `undefined` from then on. */
-interface Request {
-  readonly blocks: ReadonlyArray<Uint8Array>
-  settle: ((result: Result) => void) | undefined
-}
-
-/** The appends in line, and whether the fiber that commits them runs. */
-export class AppendQueue {
-  waiting: Array<Request> = []
-  draining = false
-}
-
-/** A group takes no more requests once it has this many blocks or bytes: one commit stays short. */
-const GROUP_BLOCKS = 8192
-const GROUP_BYTES = 16 * 1024 * 1024
 
 /**
  * Appends `blocks` as one batch; answers the index of the first (the length, when there are none). Interrupting it ends the
  * wait, not the append: a batch that stands in line is still committed, whole.
  */
-export const append = (core: FeedCore, queue: AppendQueue, blocks: ReadonlyArray<Uint8Array>): Result => {
+export const append = (core: FeedCore, blocks: ReadonlyArray<Uint8Array>): Result => {
+  const queue = core.appends
   const refused = refusal(blocks)
   if (refused !== undefined) return Effect.fail(refused)
   if (blocks.length === 0) return Effect.map(whileWritable(core), () => core.tip.length)
   // No clean-up on interruption: registering one would cost more than all the rest of a grouped append.
   return Effect.async((resume) => {
     queue.waiting.push({ blocks, settle: resume })
-    if (queue.draining) return
-    queue.draining = true
-    Runtime.runFork(core.runtime)(drain(core, queue))
+    if (queue.started) return queue.wake?.()
+    queue.started = true
+    Runtime.runFork(core.runtime)(drain(core))
   })
 }
 
@@ -69,48 +46,47 @@ const refusal = (blocks: ReadonlyArray<Uint8Array>): BadArgument | undefined => 
   return undefined
 }
 
-/** Commits group after group until nobody waits. The turn before each lets fibers that are ready now join the group. */
-const drain: (core: FeedCore, queue: AppendQueue) => Effect.Effect<void> = Effect.fnUntraced(function* (
-  core: FeedCore,
-  queue: AppendQueue
-) {
-  while (queue.waiting.length > 0) {
-    yield* Effect.yieldNow()
-    yield* core.writer.withPermits(1)(Effect.suspend(() => appendGroup(core, takeGroup(queue))))
+/**
+ * Commits group after group; ends when the feed is closed. Between groups it waits to be woken, which goes through the
+ * scheduler: fibers that are ready to append by then join the group.
+ */
+const drain: (core: FeedCore) => Effect.Effect<void> = Effect.fnUntraced(function* (core: FeedCore) {
+  const queue = core.appends
+  const line = Effect.async<void>((resume) => {
+    queue.wake = () => {
+      queue.wake = undefined
+      resume(Effect.void)
+    }
+  })
+  // The first group too gives the others that start with it the time to join.
+  yield* Effect.yieldNow()
+  while (queue.waiting.length > 0 || !core.closed) {
+    if (queue.waiting.length === 0) {
+      yield* line
+      continue
+    }
+    yield* core.writer.take
+    yield* appendGroup(core, queue.takeGroup())
+    core.writer.release()
   }
-  queue.draining = false
-})
+  queue.started = false
+}, Effect.uninterruptible)
 
-const takeGroup = (queue: AppendQueue): ReadonlyArray<Request> => {
-  let blocks = 0
-  let bytes = 0
-  let end = 0
-  for (; end < queue.waiting.length && blocks < GROUP_BLOCKS && bytes < GROUP_BYTES; end++) {
-    const request = queue.waiting[end]!
-    blocks += request.blocks.length
-    bytes += totalLength(request.blocks)
-  }
-  if (end < queue.waiting.length) return queue.waiting.splice(0, end)
-  const all = queue.waiting
-  queue.waiting = []
-  return all
-}
-
-const settle = (request: Request, result: Result): void => {
+const settle = (request: AppendRequest, result: Result): void => {
   const { settle: resume } = request
   request.settle = undefined
   resume?.(result)
 }
 
 /** Commits the requests as one batch and settles each. */
-const appendGroup = (core: FeedCore, requests: ReadonlyArray<Request>): Effect.Effect<void> =>
+const appendGroup = (core: FeedCore, requests: ReadonlyArray<AppendRequest>): Effect.Effect<void> =>
   Effect.catchAllCause(commitGroup(core, requests), (cause) =>
     Effect.sync(() => {
       for (const request of requests) settle(request, Effect.failCause(cause))
     })
   )
 
-const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: ReadonlyArray<Request>) {
+const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: ReadonlyArray<AppendRequest>) {
   yield* whileWritable(core)
   const accepted = core.onwrite === undefined ? requests : yield* askHook(core, requests)
   if (accepted.length === 0) return
@@ -126,9 +102,12 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
 })
 
 /** Asks `onwrite` about each block; a refusal settles its own request and leaves the others. */
-const askHook = (core: FeedCore, requests: ReadonlyArray<Request>): Effect.Effect<ReadonlyArray<Request>> =>
+const askHook = (
+  core: FeedCore,
+  requests: ReadonlyArray<AppendRequest>
+): Effect.Effect<ReadonlyArray<AppendRequest>> =>
   Effect.gen(function* () {
-    const accepted: Array<Request> = []
+    const accepted: Array<AppendRequest> = []
     let index = core.tip.length
     for (const request of requests) {
       const first = index

@@ -37,7 +37,7 @@ export const audit = (core: FeedCore, options: AuditOptions = {}): Effect.Effect
     let invalid = 0
     let next = 0
     while (next < core.tip.length) {
-      const stretch = yield* core.writer.withPermits(1)(auditStretch(core, next))
+      const stretch = yield* core.writer.exclusive(auditStretch(core, next))
       valid += stretch.valid
       invalid += stretch.invalid
       next = stretch.end

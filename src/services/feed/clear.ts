@@ -19,7 +19,7 @@ export const clear = (
 ): Effect.Effect<void, ClearError> =>
   Effect.zipRight(
     checkRange("clear", start, end),
-    core.writer.withPermits(1)(
+    core.writer.exclusive(
       Effect.gen(function* () {
         yield* whileStorable(core)
         const first = core.bitfield.nextHeld(start, Math.min(end, core.tip.length))

@@ -8,11 +8,12 @@ import type { FeedCore } from "./FeedCore.js"
 /** Closes the feed; closing again does nothing. Fails when bitfield pages that an earlier write failed to store fail again. */
 export const close = (core: FeedCore): Effect.Effect<void, StorageError> =>
   Effect.uninterruptible(
-    core.writer.withPermits(1)(
+    core.writer.exclusive(
       Effect.suspend(() => {
         if (core.closed) return Effect.void
         core.closed = true
         core.demand.close()
+        core.appends.wake?.()
         const flush = core.readOnly ? Effect.void : commit(core, Change.none)
         return Effect.ensuring(
           flush,

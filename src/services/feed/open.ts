@@ -13,10 +13,12 @@ import type { FileSizes } from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { Crypto } from "../Crypto.js"
 import { type FeedFiles, Storage } from "../Storage.js"
+import { AppendQueue } from "./AppendQueue.js"
 import { commit } from "./commit.js"
 import { Demand } from "./Demand.js"
 import { type Durability, type FeedCore, type OnWrite } from "./FeedCore.js"
 import { recover } from "./recover.js"
+import { WriteLock } from "./WriteLock.js"
 
 export interface CoreOptions {
   /** Where the feed is in the storage: segments joined by `/`. Default: its root. */
@@ -140,7 +142,8 @@ const makeCore = (
       listeners: new Set(),
       runtime: yield* Effect.runtime(),
       scope,
-      writer: yield* Effect.makeSemaphore(1),
+      writer: new WriteLock(),
+      appends: new AppendQueue(),
       tip: Merkle.emptyTip,
       contiguous: 0,
       closed: false,

@@ -35,7 +35,7 @@ export type PutError =
 
 /** Verifies the claim and stores its block (if it has one) and nodes. Nothing is stored of a claim that fails. */
 export const put = (core: FeedCore, claim: Proof.Claim): Effect.Effect<void, PutError> =>
-  core.writer.withPermits(1)(
+  core.writer.exclusive(
     Effect.gen(function* () {
       yield* whileStorable(core)
       const plan = yield* Proof.plan(core.bitfield, claim)

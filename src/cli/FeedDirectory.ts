@@ -1,0 +1,66 @@
+/** The feed in a directory: how commands name it, open it, and tell what went wrong with it. */
+import * as Args from "@effect/cli/Args"
+import { Effect, type Scope } from "effect"
+import { Feed } from "../index.js"
+import { layer } from "../node.js"
+import { CommandFailed, failed } from "./Failure.js"
+import * as Operand from "./Operand.js"
+import * as Parser from "./Parser.js"
+
+/** The argument `<dir>`. Whether there is a feed is for opening to say. */
+export const directory = Args.directory({ name: "dir", exists: "either" }).pipe(
+  Args.withDescription("The feed's directory."),
+  Args.mapEffect(Parser.forArgument(Operand.parse))
+)
+
+/** What any operation of a feed fails with: tagged, and explained by its message. */
+export interface FeedFailure {
+  readonly _tag: string
+  readonly message: string
+  readonly reason?: string
+}
+
+/** What a user can do about a refusal; the command knows. */
+export interface Hints {
+  readonly missing?: string
+  readonly locked?: string
+}
+
+const because = (text: string, hint: string | undefined): string =>
+  hint === undefined ? text : `${text}; ${hint}`
+
+/** A feed's failure, said of its directory. */
+export const explain =
+  (directory: string, hints: Hints = {}) =>
+  (error: FeedFailure): CommandFailed => {
+    if (error instanceof CommandFailed) return error
+    switch (`${error._tag} ${error.reason ?? ""}`) {
+      case "OpenRefused missing":
+        return failed(because(`${directory}: no feed is stored here`, hints.missing))
+      case "StorageError locked":
+        return failed(because(`${directory}: another process is writing to this feed`, hints.locked))
+    }
+    // A storage error names its file, which lies in the directory.
+    return failed(error._tag === "StorageError" ? error.message : `${directory}: ${error.message}`)
+  }
+
+const CREATE_HINT = "make one with 'hypercore create'"
+
+/** Opens the feed, failing with the library's own errors; it is closed with the scope. */
+export const attempt = (
+  directory: string,
+  options: Feed.OpenOptions
+): Effect.Effect<Feed.Feed, Feed.OpenError, Scope.Scope> =>
+  Effect.provide(Feed.open({ createIfMissing: false, ...options }), layer({ directory }))
+
+/** Opens the feed; it is closed with the scope. */
+export const open = (
+  directory: string,
+  options: Feed.OpenOptions,
+  hints: Hints = {}
+): Effect.Effect<Feed.Feed, CommandFailed, Scope.Scope> =>
+  Effect.mapError(attempt(directory, options), explain(directory, { missing: CREATE_HINT, ...hints }))
+
+/** Opens the feed for reading, also while another process writes to it. */
+export const openReadOnly = (directory: string): Effect.Effect<Feed.Feed, CommandFailed, Scope.Scope> =>
+  open(directory, { readOnly: true })

@@ -1,0 +1,51 @@
+/** Keys as users give them: a public key in hexadecimal, a secret key in a file. */
+import * as Options from "@effect/cli/Options"
+import * as FileSystem from "@effect/platform/FileSystem"
+import { Effect, Either, type Option } from "effect"
+import { fromHex } from "../index.js"
+import { type CommandFailed, failed } from "./Failure.js"
+import { readingFailed } from "./Input.js"
+import * as Parser from "./Parser.js"
+
+const KEY_SIZE = 32
+const SECRET_KEY_SIZE = 64
+
+const parsePublicKey: Parser.Parser<Uint8Array> = (text) => {
+  const bytes = fromHex(text)
+  if (bytes === undefined && !/^[0-9a-f]*$/i.test(text)) return Either.left(`'${text}' is not hexadecimal`)
+  return bytes?.length === KEY_SIZE
+    ? Either.right(bytes)
+    : Either.left(`a key has ${2 * KEY_SIZE} hexadecimal digits, not ${text.length}`)
+}
+
+/** `--key`: 64 hexadecimal digits. */
+export const publicKey = Options.text("key").pipe(
+  Options.withPseudoName("hex"),
+  Options.mapEffect(Parser.forOption("key", parsePublicKey)),
+  Options.optional
+)
+
+/** `--secret-key-file`: its name. */
+export const secretKeyFile = Options.file("secret-key-file", { exists: "either" }).pipe(Options.optional)
+
+/** The secret key in a file: 64 bytes, or as many in hexadecimal. */
+export const readSecretKey = (
+  file: Option.Option<string>
+): Effect.Effect<Option.Option<Uint8Array>, CommandFailed, FileSystem.FileSystem> =>
+  Effect.transposeMapOption(file, (name) =>
+    FileSystem.FileSystem.pipe(
+      Effect.flatMap((fileSystem) => fileSystem.readFile(name)),
+      Effect.mapError(readingFailed(name)),
+      Effect.flatMap((content) => {
+        if (content.length === SECRET_KEY_SIZE) return Effect.succeed(content)
+        const bytes = fromHex(new TextDecoder().decode(content).trim())
+        return bytes?.length === SECRET_KEY_SIZE
+          ? Effect.succeed(bytes)
+          : Effect.fail(
+              failed(
+                `${name}: a secret key is ${SECRET_KEY_SIZE} bytes, or ${2 * SECRET_KEY_SIZE} hexadecimal digits`
+              )
+            )
+      })
+    )
+  )

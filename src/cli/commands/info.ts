@@ -1,0 +1,74 @@
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import { Effect } from "effect"
+import { toHex } from "../../index.js"
+import { formatCount } from "../ByteSize.js"
+import * as FeedDirectory from "../FeedDirectory.js"
+import * as LastSignature from "../LastSignature.js"
+import * as StandardOutput from "../StandardOutput.js"
+import * as StoredFiles from "../StoredFiles.js"
+
+const options = {
+  dir: FeedDirectory.directory,
+  json: Options.boolean("json").pipe(Options.withDescription("Print one JSON object on one line."))
+}
+
+/** What `--json` prints; scripts depend on the names. */
+interface FeedInfo {
+  readonly key: string
+  readonly discoveryKey: string
+  readonly length: number
+  readonly byteLength: number
+  /** Blocks that are stored. */
+  readonly held: number
+  readonly whole: boolean
+  /** Whether the secret key is stored, so that the feed can be appended to. */
+  readonly writable: boolean
+  readonly signature: LastSignature.LastSignature
+  readonly crypto: string
+}
+
+const collect = (dir: string) =>
+  Effect.gen(function* () {
+    const stored = yield* StoredFiles.look(dir)
+    const feed = yield* FeedDirectory.openReadOnly(dir)
+    const held = yield* feed.downloaded()
+    return {
+      key: toHex(feed.key),
+      discoveryKey: toHex(feed.discoveryKey),
+      length: feed.length,
+      byteLength: feed.byteLength,
+      held,
+      whole: held === feed.length,
+      writable: stored.secretKey,
+      signature: yield* LastSignature.check(feed, stored),
+      crypto: feed.crypto
+    } satisfies FeedInfo
+  }).pipe(Effect.mapError(FeedDirectory.explain(dir)))
+
+const describeSignature = (signature: LastSignature.LastSignature): string =>
+  signature.state === "none" ? "none" : `${signature.state}, for block ${signature.index}`
+
+const toRows = (info: FeedInfo) =>
+  [
+    ["key", info.key],
+    ["discovery key", info.discoveryKey],
+    ["length", formatCount(info.length, "block")],
+    ["bytes", info.byteLength.toLocaleString("en-US")],
+    ["stored", `${info.held} of ${formatCount(info.length, "block")} (${info.whole ? "whole" : "sparse"})`],
+    ["writable", info.writable ? "yes, the secret key is stored" : "no, the secret key is not stored"],
+    ["last signature", describeSignature(info.signature)],
+    ["crypto", info.crypto]
+  ] as const
+
+export const info = Command.make("info", options, ({ dir, json }) =>
+  Effect.scoped(collect(dir)).pipe(
+    Effect.flatMap((info) =>
+      json ? StandardOutput.write(`${JSON.stringify(info)}\n`) : StandardOutput.writeRows(toRows(info))
+    )
+  )
+).pipe(
+  Command.withDescription(
+    "Print what a feed is: its keys, its length, what of it is stored. Works also while another process writes to it."
+  )
+)
