@@ -1,0 +1,146 @@
+/**
+ * Every call that changes a file fails in turn, having done nothing, half or all of its work: the operation says so, what was
+ * acknowledged stays, the feed goes on or says that it cannot, and an acknowledged signature is the only one of its length.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import {
+  type Feed,
+  type FeedFiles,
+  StorageError,
+  StorageMemory,
+  type StorageService
+} from "../../src/index.js"
+import { judge, openOn, signaturesIn, takeImage } from "./images.js"
+
+type Share = "nothing" | "half" | "all"
+
+/** Fails call number `failAt` of those that change files, once, or from then on. */
+interface Fault {
+  readonly failAt: number
+  readonly share: Share
+  readonly lasting: boolean
+}
+
+const full = new StorageError({ reason: "full", operation: "write", file: "a full disk" })
+
+const makeFaulty = (fault: Fault) =>
+  Effect.map(StorageMemory.make, (memory) => {
+    const state = { calls: 0, healed: false }
+    const guard = (whole: Effect.Effect<void, StorageError>, half: Effect.Effect<void, StorageError>) =>
+      Effect.suspend(() => {
+        const call = state.calls++
+        const hit = fault.lasting ? call >= fault.failAt : call === fault.failAt
+        if (!hit || state.healed) return whole
+        const done = { nothing: Effect.void, half, all: whole }[fault.share]
+        return Effect.zipRight(done, Effect.fail(full))
+      })
+    const wrap = (files: FeedFiles): FeedFiles => ({
+      ...files,
+      write: (writes) => guard(files.write(writes), files.write(halfOf(writes))),
+      truncate: (file, size) => guard(files.truncate(file, size), Effect.void),
+      remove: (file, offset, length) => guard(files.remove(file, offset, length), Effect.void),
+      sync: (names) => guard(files.sync(names), Effect.void)
+    })
+    const storage: StorageService = { open: (path) => Effect.map(memory.open(path), wrap) }
+    return { storage, memory, state }
+  })
+
+/** The first half of the writes, the last of them cut in the middle of its first part. */
+const halfOf: (writes: Parameters<FeedFiles["write"]>[0]) => Parameters<FeedFiles["write"]>[0] = (writes) => {
+  const whole = writes.slice(0, Math.floor(writes.length / 2))
+  const torn = writes[whole.length]
+  const part = torn?.parts[0]
+  return torn === undefined || part === undefined
+    ? whole
+    : [...whole, { ...torn, parts: [part.slice(0, Math.ceil(part.length / 2))] }]
+}
+
+const text = (value: string) => new TextEncoder().encode(value)
+
+/** What the caller was told: the blocks that were appended, the batches that failed since, the signatures it could see. */
+const useFeed = (feed: Feed.Feed) =>
+  Effect.gen(function* () {
+    const blocks: Array<Uint8Array> = []
+    const signatures = new Map<number, string>()
+    const cleared = new Set<number>()
+    let failures = 0
+    let failed: Array<ReadonlyArray<Uint8Array>> = []
+    const append = (batch: ReadonlyArray<Uint8Array>) =>
+      Effect.gen(function* () {
+        const appended = yield* Effect.either(feed.appendBatch(batch))
+        if (appended._tag === "Left") {
+          expect(["StorageError", "NotWritable"]).toContain(appended.left._tag)
+          expect(feed.length).toBe(blocks.length)
+          failures++
+          failed.push(batch)
+          return
+        }
+        failed = []
+        expect(appended.right).toBe(blocks.length)
+        blocks.push(...batch)
+        expect(feed.length).toBe(blocks.length)
+      })
+    for (let i = 0; i < 4; i++) {
+      yield* append([text(`single ${i}`)])
+      yield* append([text(`batch ${i}`), text(""), text("of three")])
+      const wasCleared = yield* Effect.either(feed.clear(2 * i, 2 * i + 1))
+      cleared.add(2 * i)
+      if (wasCleared._tag === "Left") failures++
+      const last = yield* Effect.either(feed.signature())
+      if (last._tag === "Right")
+        signatures.set(last.right.index + 1, Buffer.from(last.right.signature).toString("hex"))
+    }
+    return { blocks, cleared, failed, failures, signatures }
+  })
+
+const withFault = (fault: Fault, durability: "process" | "power") =>
+  Effect.gen(function* () {
+    const { memory, state, storage } = yield* makeFaulty(fault)
+    const used = yield* Effect.gen(function* () {
+      const feed = yield* openOn(storage, { durability })
+      const result = yield* useFeed(feed)
+      const closed = yield* Effect.either(feed.close)
+      return { ...result, key: feed.key, failures: result.failures + (closed._tag === "Left" ? 1 : 0) }
+    }).pipe(Effect.scoped, Effect.either)
+    if (used._tag === "Left") {
+      // Opening failed: nothing was acknowledged. With the disk healed, a feed can be made.
+      expect(used.left._tag).toBe("StorageError")
+      state.healed = true
+      yield* Effect.scoped(openOn(storage))
+      return { calls: state.calls, failures: 1 }
+    }
+    const { blocks, cleared, failed, signatures, key, failures } = used.right
+    const image = yield* takeImage(memory)
+    const stored = signaturesIn(image)
+    for (const [length, signature] of signatures) expect(stored.get(length)).toBe(signature)
+    // An append that failed once it was signed may have happened all the same: one of those since the last success.
+    const outcomes = yield* Effect.forEach([[], ...failed], (batch) =>
+      Effect.exit(judge(image, { blocks: [...blocks, ...batch], signatures: stored }, { key }))
+    )
+    const outcome = outcomes.find((exit) => exit._tag === "Success")?.value
+    expect(outcome?._tag).toBe("Opened")
+    if (outcome?._tag === "Opened") {
+      expect(outcome.length).toBeGreaterThanOrEqual(blocks.length)
+      for (let i = 0; i < blocks.length; i++) if (!cleared.has(i)) expect(outcome.held).toContain(i)
+    }
+    return { calls: state.calls, failures }
+  })
+
+describe.each(["process", "power"] as const)("durability %s", (durability) => {
+  describe.each([false, true])("a fault that lasts: %s", (lasting) => {
+    it.effect.each(["nothing", "half", "all"] as const)("having done %s", (share) =>
+      Effect.gen(function* () {
+        const { calls } = yield* withFault({ failAt: Number.POSITIVE_INFINITY, share, lasting }, durability)
+        expect(calls).toBeGreaterThan(25)
+        let noticed = 0
+        for (let failAt = 0; failAt < calls; failAt++) {
+          const { failures } = yield* withFault({ failAt, share, lasting }, durability)
+          if (failures > 0) noticed++
+        }
+        // A bitfield that cannot be stored after a signature is no failure; nearly all others are.
+        expect(noticed).toBeGreaterThan(calls / 2)
+      })
+    )
+  })
+})
