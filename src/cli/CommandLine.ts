@@ -1,7 +1,7 @@
 /** The command line as a whole: its commands, and what stands around them. */
 import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
-import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
@@ -9,23 +9,54 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import { Console, Context, Effect, Layer, Logger } from "effect"
 import { stripVTControlCharacters } from "node:util"
 import manifest from "../../package.json" with { type: "json" }
-import { append } from "./commands/append.js"
-import { audit } from "./commands/audit.js"
-import { cat } from "./commands/cat.js"
-import { create } from "./commands/create.js"
-import { get } from "./commands/get.js"
-import { info } from "./commands/info.js"
-import { verify } from "./commands/verify.js"
+import * as append from "./commands/append.js"
+import * as audit from "./commands/audit.js"
+import * as cat from "./commands/cat.js"
+import * as create from "./commands/create.js"
+import * as get from "./commands/get.js"
+import * as info from "./commands/info.js"
+import * as verify from "./commands/verify.js"
+import * as BuiltInOption from "./BuiltInOption.js"
+import { misused } from "./Failure.js"
+import * as HelpPage from "./HelpPage.js"
 import { shieldFlags } from "./Operand.js"
 import * as StandardOutput from "./StandardOutput.js"
 
-const description = HelpDoc.p("Signed append-only logs in directories: make, fill, read and check them.")
+const DESCRIPTION =
+  "A feed is an append-only log of blocks in a directory, signed by its key: whoever has the key can check every block. The " +
+  "files are those of hypercore 6 and 7."
+
+const EXAMPLES = [
+  "hypercore create log",
+  "hypercore append --lines log notes.txt",
+  "hypercore cat --lines log",
+  "hypercore info log"
+]
 
 const hypercore = Command.make("hypercore").pipe(
-  Command.withDescription(description),
-  Command.withSubcommands([create, append, get, cat, info, verify, audit])
+  Command.withDescription(DESCRIPTION),
+  Command.withSubcommands([
+    create.create,
+    append.append,
+    get.get,
+    cat.cat,
+    info.info,
+    verify.verify,
+    audit.audit
+  ])
 )
 
+const PAGES = [
+  HelpPage.make(create.create, create.examples),
+  HelpPage.make(append.append, append.examples),
+  HelpPage.make(get.get, get.examples),
+  HelpPage.make(cat.cat, cat.examples),
+  HelpPage.make(info.info, info.examples),
+  HelpPage.make(verify.verify, verify.examples),
+  HelpPage.make(audit.audit, audit.examples)
+]
+
+/** The options without a value, of all commands. */
 const FLAGS = new Set(["--lines", "--create", "--durable", "--no-progress", "--json", "--read-only"])
 
 const parseAndRun = Command.run(hypercore, {
@@ -35,20 +66,18 @@ const parseAndRun = Command.run(hypercore, {
 })
 
 /**
- * Help goes to standard output, in colour only on a terminal. What @effect/cli says of a wrong call is left out here, because
+ * @effect/cli writes to a terminal, in colours, what may go into a pipe. What it says of a wrong call is left out here, because
  * it comes back as the failure too and is reported once, as any other.
  */
 const withOwnConsole = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Console.consoleWith((console) =>
     Effect.withConsole(self, {
       ...console,
-      log: (text: unknown) => Effect.ignore(StandardOutput.write(`${plainUnlessTerminal(String(text))}\n`)),
+      log: (text: unknown) =>
+        Effect.ignore(StandardOutput.write(`${stripVTControlCharacters(String(text)).trimEnd()}\n`)),
       error: () => Effect.void
     })
   )
-
-const plainUnlessTerminal = (text: string): string =>
-  process.stdout.isTTY && process.env["NO_COLOR"] === undefined ? text : stripVTControlCharacters(text)
 
 /** Logs (`--log-level debug`) go to standard error: standard output belongs to the blocks. */
 const logger = Logger.replace(
@@ -76,8 +105,28 @@ const environment = Layer.mergeAll(
 
 /** Runs the command that `argv` (as in `process.argv`) calls. */
 export const run = (argv: ReadonlyArray<string>) =>
-  StandardOutput.silenceStreamErrors.pipe(
-    Effect.zipRight(parseAndRun([...argv.slice(0, 2), ...shieldFlags(argv.slice(2), FLAGS)])),
-    withOwnConsole,
-    Effect.provide(environment)
-  )
+  Effect.gen(function* () {
+    yield* StandardOutput.silenceStreamErrors
+    const args = argv.slice(2)
+    const page = HelpPage.requested(args, PAGES)
+    if (page === "all") {
+      return yield* StandardOutput.write(`${HelpPage.ofAll(DESCRIPTION, PAGES, EXAMPLES)}\n`)
+    }
+    if (page !== "none") return yield* StandardOutput.write(`${HelpPage.ofCommand(page)}\n`)
+    const problem = BuiltInOption.problem(args)
+    if (problem !== undefined) return yield* misused(problem)
+    yield* withOwnConsole(parseAndRun([...argv.slice(0, 2), ...shieldFlags(args, FLAGS)])).pipe(
+      Effect.catchIf(isUnknownCommand, () => misused(unknownCommand(args)))
+    )
+  }).pipe(Effect.provide(environment))
+
+const isUnknownCommand = (error: unknown): boolean =>
+  ValidationError.isValidationError(error) && ValidationError.isCommandMismatch(error)
+
+const unknownCommand = (args: ReadonlyArray<string>): string => {
+  const known = `the commands are ${PAGES.map((page) => page.name).join(", ")}`
+  const [first] = args
+  return first?.startsWith("-")
+    ? `unknown option '${first}'; ${known}`
+    : `unknown command '${first}'; ${known}`
+}

@@ -18,6 +18,8 @@ export interface FeedFailure {
   readonly _tag: string
   readonly message: string
   readonly reason?: string
+  readonly index?: number
+  readonly cause?: unknown
 }
 
 /** What a user can do about a refusal; the command knows. */
@@ -29,6 +31,9 @@ export interface Hints {
 const because = (text: string, hint: string | undefined): string =>
   hint === undefined ? text : `${text}; ${hint}`
 
+const isCode = (cause: unknown, code: string): boolean =>
+  cause instanceof Error && "code" in cause && cause.code === code
+
 /** A feed's failure, said of its directory. */
 export const explain =
   (directory: string, hints: Hints = {}) =>
@@ -39,7 +44,10 @@ export const explain =
         return failed(because(`${directory}: no feed is stored here`, hints.missing))
       case "StorageError locked":
         return failed(because(`${directory}: another process is writing to this feed`, hints.locked))
+      case "BlockUnavailable not-held":
+        return failed(`${directory}: block ${error.index} is not stored`)
     }
+    if (isCode(error.cause, "ENOTDIR")) return failed(`${directory}: is not a directory`)
     // A storage error names its file, which lies in the directory.
     return failed(error._tag === "StorageError" ? error.message : `${directory}: ${error.message}`)
   }

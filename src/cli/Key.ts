@@ -2,7 +2,8 @@
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { Effect, Either, type Option } from "effect"
-import { fromHex } from "../index.js"
+import { Crypto, fromHex } from "../index.js"
+import { CryptoNode } from "../node.js"
 import { type CommandFailed, failed } from "./Failure.js"
 import { readingFailed } from "./Input.js"
 import * as Parser from "./Parser.js"
@@ -28,7 +29,7 @@ export const publicKey = Options.text("key").pipe(
 /** `--secret-key-file`: its name. */
 export const secretKeyFile = Options.file("secret-key-file", { exists: "either" }).pipe(Options.optional)
 
-/** The secret key in a file: 64 bytes, or as many in hexadecimal. */
+/** The secret key in a file: 64 bytes (seed, then public key), or as many in hexadecimal. */
 export const readSecretKey = (
   file: Option.Option<string>
 ): Effect.Effect<Option.Option<Uint8Array>, CommandFailed, FileSystem.FileSystem> =>
@@ -37,15 +38,28 @@ export const readSecretKey = (
       Effect.flatMap((fileSystem) => fileSystem.readFile(name)),
       Effect.mapError(readingFailed(name)),
       Effect.flatMap((content) => {
-        if (content.length === SECRET_KEY_SIZE) return Effect.succeed(content)
-        const bytes = fromHex(new TextDecoder().decode(content).trim())
-        return bytes?.length === SECRET_KEY_SIZE
-          ? Effect.succeed(bytes)
-          : Effect.fail(
-              failed(
-                `${name}: a secret key is ${SECRET_KEY_SIZE} bytes, or ${2 * SECRET_KEY_SIZE} hexadecimal digits`
-              )
+        const bytes = decode(content)
+        return bytes === undefined
+          ? failed(
+              `${name}: a secret key is ${SECRET_KEY_SIZE} bytes, or ${2 * SECRET_KEY_SIZE} hexadecimal digits`
             )
+          : checkHalves(name, bytes)
       })
     )
   )
+
+const decode = (content: Uint8Array): Uint8Array | undefined => {
+  const bytes =
+    content.length === SECRET_KEY_SIZE ? content : fromHex(new TextDecoder().decode(content).trim())
+  return bytes?.length === SECRET_KEY_SIZE ? bytes : undefined
+}
+
+/** Any 64 bytes look like a secret key. Signing with halves that do not belong together gives the key away. */
+const checkHalves = (name: string, secretKey: Uint8Array): Effect.Effect<Uint8Array, CommandFailed> =>
+  Effect.gen(function* () {
+    const crypto = yield* Crypto
+    const pair = yield* crypto.keyPair(secretKey.subarray(0, KEY_SIZE))
+    return Buffer.compare(pair.secretKey, secretKey) === 0
+      ? secretKey
+      : yield* failed(`${name}: is not a secret key: its two halves do not belong together`)
+  }).pipe(Effect.provide(CryptoNode.layer))

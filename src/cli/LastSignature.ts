@@ -1,6 +1,7 @@
 /** The last signature of a feed, and whether it holds. */
 import { Effect } from "effect"
 import type { Feed } from "../index.js"
+import { type CommandFailed, failed } from "./Failure.js"
 import type { StoredFiles } from "./StoredFiles.js"
 
 export type LastSignature =
@@ -25,3 +26,17 @@ export const check = (feed: Feed.Feed, stored: StoredFiles): Effect.Effect<LastS
       Effect.catchTag("InvalidSignature", () => Effect.succeed({ state: "invalid", index } as const))
     )
   })
+
+/** Fails when the log was longer once than what can be verified now. */
+export const requireWhole = (
+  directory: string,
+  feed: Feed.Feed,
+  stored: StoredFiles
+): Effect.Effect<void, CommandFailed> =>
+  stored.signedLength > feed.length
+    ? failed(describeInvalid(directory, feed, stored.signedLength))
+    : Effect.void
+
+export const describeInvalid = (directory: string, feed: Feed.Feed, length: number): string =>
+  `${directory}: damaged: the signature for length ${length} is not this key's over the tree that is stored; ` +
+  `the log holds up to length ${feed.length}`

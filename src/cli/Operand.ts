@@ -13,13 +13,17 @@ export const parse: Parser<string> = (operand) => {
     : Either.right(operand)
 }
 
+/** The arguments before `--`: after it all are operands. */
+export const ownArguments = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
+  args.includes("--") ? args.slice(0, args.indexOf("--")) : args
+
 /** A flag such as `--lines` takes no value, but @effect/cli takes these words after it for one. */
 const TRUTH_WORDS = new Set(["true", "1", "y", "yes", "on", "false", "0", "n", "no", "off"])
 
 /** Arguments in which no operand can be mistaken for the value of one of `flags`. */
 export const shieldFlags = (args: ReadonlyArray<string>, flags: ReadonlySet<string>): Array<string> => {
-  const operandsOnly = args.includes("--") ? args.indexOf("--") : args.length
+  const own = ownArguments(args).length
   return args.map((arg, i) =>
-    i < operandsOnly && flags.has(arg) && TRUTH_WORDS.has(args[i + 1] ?? "") ? `${arg}=true` : arg
+    i < own && flags.has(arg) && TRUTH_WORDS.has(args[i + 1] ?? "") ? `${arg}=true` : arg
   )
 }

@@ -146,3 +146,9 @@ const afterPart = (error: CommandFailed, blocks: number): CommandFailed =>
     exitCode: error.exitCode,
     message: `${error.message} (${formatCount(blocks, "block")} before it ${blocks === 1 ? "is" : "are"} appended)`
   })
+
+export const examples = [
+  "hypercore append log photo.jpg            # one block",
+  "hypercore append --block-size 64k log film.mkv",
+  "tail -f app.log | hypercore append --lines log"
+]

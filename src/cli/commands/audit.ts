@@ -1,11 +1,14 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Effect, Option } from "effect"
-import { formatCount } from "../ByteSize.js"
-import { failed } from "../Failure.js"
+import type { Feed } from "../../index.js"
+import { formatCount, formatNumber } from "../ByteSize.js"
+import { type CommandFailed, failed } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
+import * as LastSignature from "../LastSignature.js"
 import * as ProgressBar from "../ProgressBar.js"
 import * as StandardOutput from "../StandardOutput.js"
+import * as StoredFiles from "../StoredFiles.js"
 
 const options = {
   dir: FeedDirectory.directory,
@@ -15,32 +18,53 @@ const options = {
   noProgress: ProgressBar.noProgress
 }
 
-export const audit = Command.make("audit", options, ({ dir, noProgress, readOnly }) =>
+/** Lets the event loop see to signals: reading is synchronous, and the feed's own yields go to other fibers only. */
+const turn = Effect.async<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})
+
+interface Audited extends Feed.AuditReport {
+  readonly notStored: number
+  /** Fails when the log itself is damaged. */
+  readonly whole: Effect.Effect<void, CommandFailed>
+}
+
+const read = (dir: string, readOnly: boolean, noProgress: boolean) =>
   Effect.gen(function* () {
+    const stored = yield* StoredFiles.look(dir)
     const feed = yield* FeedDirectory.open(
       dir,
       { readOnly },
       { locked: "--read-only audits it all the same" }
     )
+    const { length } = feed
     const bar = yield* ProgressBar.make({
       hidden: noProgress,
-      whole: Option.some(feed.length),
-      describe: (done) => `${done.toLocaleString("en-US")} of ${formatCount(feed.length, "block")}`
+      whole: Option.some(length),
+      describe: (done) => `${formatNumber(done)} of ${formatCount(length, "block")}`
     })
-    return yield* feed
-      .audit({ onProgress: ({ checked }) => bar.update(checked) })
+    const report = yield* feed
+      .audit({ onProgress: ({ checked }) => Effect.zipRight(bar.update(checked), turn) })
       .pipe(Effect.mapError(FeedDirectory.explain(dir)))
-  }).pipe(
-    // The bar is gone before anything is printed.
-    Effect.scoped,
-    Effect.tap(({ invalid, valid }) =>
-      StandardOutput.writeRows([
-        ["valid", formatCount(valid, "block")],
-        ["invalid", formatCount(invalid, "block")]
-      ])
-    ),
-    Effect.flatMap(({ invalid }) => (invalid === 0 ? Effect.void : failed(verdict(dir, invalid, readOnly))))
-  )
+    return {
+      ...report,
+      notStored: length - report.valid - report.invalid,
+      whole: LastSignature.requireWhole(dir, feed, stored)
+    } satisfies Audited
+  }).pipe(Effect.scoped)
+
+export const audit = Command.make("audit", options, ({ dir, noProgress, readOnly }) =>
+  Effect.gen(function* () {
+    // The progress bar is gone when the result is printed.
+    const { invalid, notStored, valid, whole } = yield* read(dir, readOnly, noProgress)
+    yield* StandardOutput.writeRows([
+      ["valid", formatCount(valid, "block")],
+      ["invalid", formatCount(invalid, "block")],
+      ["not stored", formatCount(notStored, "block")]
+    ])
+    if (invalid > 0) return yield* failed(verdict(dir, invalid, readOnly))
+    yield* whole
+  })
 ).pipe(
   Command.withDescription(
     "Read every stored block and compare it with the signed tree. A block that differs is marked as not stored, so that it can be fetched again."
@@ -50,3 +74,5 @@ export const audit = Command.make("audit", options, ({ dir, noProgress, readOnly
 const verdict = (dir: string, invalid: number, readOnly: boolean): string =>
   `${dir}: ${formatCount(invalid, "block")} ${invalid === 1 ? "is" : "are"} damaged` +
   (readOnly ? "" : ` and now marked as not stored`)
+
+export const examples = ["hypercore audit log"]

@@ -4,8 +4,10 @@ import { Chunk, Effect, Option, Stream } from "effect"
 import * as BlockIndex from "../BlockIndex.js"
 import { misused } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
+import * as LastSignature from "../LastSignature.js"
 import * as Parser from "../Parser.js"
 import * as StandardOutput from "../StandardOutput.js"
+import * as StoredFiles from "../StoredFiles.js"
 
 const bound = (name: string) =>
   Options.text(name).pipe(
@@ -32,6 +34,7 @@ const NEWLINE = Buffer.from("\n")
 export const cat = Command.make("cat", options, (given) =>
   Effect.gen(function* () {
     const { dir } = given
+    const stored = yield* StoredFiles.look(dir)
     const feed = yield* FeedDirectory.openReadOnly(dir)
     const start = Option.getOrElse(given.start, () => 0)
     const end = Option.getOrElse(given.end, () => feed.length)
@@ -46,9 +49,13 @@ export const cat = Command.make("cat", options, (given) =>
         StandardOutput.writeParts(Chunk.toReadonlyArray(blocks), given.lines ? NEWLINE : undefined)
       )
     )
+    // What could be verified is written, but it was not all.
+    if (Option.isNone(given.end)) yield* LastSignature.requireWhole(dir, feed, stored)
   }).pipe(Effect.scoped)
 ).pipe(
   Command.withDescription(
     "Write the blocks of a feed to standard output, one after the other, all or a range."
   )
 )
+
+export const examples = ["hypercore cat log > all", "hypercore cat --lines --start 100 --end 200 log"]

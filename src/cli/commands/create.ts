@@ -52,3 +52,5 @@ export const create = Command.make("create", options, ({ dir, key, secretKeyFile
 ).pipe(
   Command.withDescription("Make an empty feed in a directory, with a new pair of keys, and print its keys.")
 )
+
+export const examples = ["hypercore create log"]

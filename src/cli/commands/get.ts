@@ -22,3 +22,5 @@ export const get = Command.make("get", options, ({ dir, index }) =>
     yield* StandardOutput.write(block)
   }).pipe(Effect.scoped)
 ).pipe(Command.withDescription("Write one block to standard output, its bytes as they are and nothing else."))
+
+export const examples = ["hypercore get log 0 > photo.jpg"]

@@ -2,7 +2,7 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Effect } from "effect"
 import { toHex } from "../../index.js"
-import { formatCount } from "../ByteSize.js"
+import { formatCount, formatNumber } from "../ByteSize.js"
 import * as FeedDirectory from "../FeedDirectory.js"
 import * as LastSignature from "../LastSignature.js"
 import * as StandardOutput from "../StandardOutput.js"
@@ -54,8 +54,11 @@ const toRows = (info: FeedInfo) =>
     ["key", info.key],
     ["discovery key", info.discoveryKey],
     ["length", formatCount(info.length, "block")],
-    ["bytes", info.byteLength.toLocaleString("en-US")],
-    ["stored", `${info.held} of ${formatCount(info.length, "block")} (${info.whole ? "whole" : "sparse"})`],
+    ["bytes", formatNumber(info.byteLength)],
+    [
+      "stored",
+      `${formatNumber(info.held)} of ${formatCount(info.length, "block")} (${info.whole ? "whole" : "sparse"})`
+    ],
     ["writable", info.writable ? "yes, the secret key is stored" : "no, the secret key is not stored"],
     ["last signature", describeSignature(info.signature)],
     ["crypto", info.crypto]
@@ -72,3 +75,5 @@ export const info = Command.make("info", options, ({ dir, json }) =>
     "Print what a feed is: its keys, its length, what of it is stored. Works also while another process writes to it."
   )
 )
+
+export const examples = ["hypercore info log", "hypercore info --json log | jq .length"]

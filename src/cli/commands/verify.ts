@@ -18,10 +18,7 @@ export const verify = Command.make("verify", { dir: FeedDirectory.directory }, (
     const feed = yield* FeedDirectory.openReadOnly(dir)
     const last = yield* LastSignature.check(feed, stored).pipe(Effect.mapError(FeedDirectory.explain(dir)))
     if (last.state === "invalid") {
-      return yield* failed(
-        `${dir}: the last signature, for length ${last.index + 1}, is not this key's over the tree that is stored; ` +
-          `the log holds up to length ${feed.length}`
-      )
+      return yield* failed(LastSignature.describeInvalid(dir, feed, last.index + 1))
     }
     yield* StandardOutput.write(`ok, ${formatCount(feed.length, "block")}, ${WHAT_HOLDS[last.state]}\n`)
   }).pipe(Effect.scoped)
@@ -30,3 +27,5 @@ export const verify = Command.make("verify", { dir: FeedDirectory.directory }, (
     "Verify that the feed's key signed the log as it is stored. Reads the tree's roots, not the blocks: see audit for those."
   )
 )
+
+export const examples = ["hypercore verify log && echo fine"]

@@ -1,0 +1,25 @@
+/**
+ * The options that @effect/cli adds to every command. It looks for them first and ignores those that it cannot read, so that
+ * `--completions ksh` would be reported as an unknown command; and its `--wizard` hangs where there is no terminal.
+ */
+import { LogLevel } from "effect"
+import { ownArguments } from "./Operand.js"
+
+const VALUES: Record<string, ReadonlyArray<string>> = {
+  "--completions": ["bash", "fish", "zsh"],
+  "--log-level": LogLevel.allLevels.map((level) => level._tag.toLowerCase())
+}
+
+/** What is wrong with the built-in options among `args`, if anything. */
+export const problem = (args: ReadonlyArray<string>): string | undefined => {
+  const own = ownArguments(args)
+  for (const [i, arg] of own.entries()) {
+    if (arg === "--wizard") return "unknown option '--wizard'"
+    const [name, value = own[i + 1]] = arg.split("=", 2)
+    const values = VALUES[name!]
+    if (values !== undefined && !values.includes(value ?? "")) {
+      return `${name}: give one of ${values.join(", ")}`
+    }
+  }
+  return undefined
+}
