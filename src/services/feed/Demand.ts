@@ -9,9 +9,18 @@ import { FeedClosed } from "../../domain/Errors.js"
 
 type Resume = (result: Effect.Effect<void, FeedClosed>) => void
 
+/** What a wait looks at once more as it begins: its fiber may have lost its turn since its caller looked. */
+export interface Held {
+  readonly has: (block: number) => boolean
+}
+
 export class Demand {
   readonly #blocks = new Map<number, Set<Resume>>()
   readonly #changes = new Set<Resume>()
+  #closed = false
+  #version = 0
+
+  constructor(readonly held: Held) {}
 
   /** How many waits are under way. */
   get size(): number {
@@ -25,9 +34,11 @@ export class Demand {
     return [...this.#blocks.keys()]
   }
 
-  /** Ends when block `index` becomes held. */
+  /** Ends when block `index` is held. */
   block(index: number): Effect.Effect<void, FeedClosed> {
     return Effect.async((resume) => {
+      if (this.#closed) return resume(Effect.fail(new FeedClosed()))
+      if (this.held.has(index)) return resume(Effect.void)
       const waiting = this.#blocks.get(index) ?? new Set()
       this.#blocks.set(index, waiting.add(resume))
       return Effect.sync(() => {
@@ -37,16 +48,26 @@ export class Demand {
     })
   }
 
-  /** Ends when anything about the feed changes. */
-  readonly change: Effect.Effect<void, FeedClosed> = Effect.async((resume) => {
-    this.#changes.add(resume)
-    return Effect.sync(() => {
-      this.#changes.delete(resume)
+  /** Counts the feed's changes: what `changeSince` compares with. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** Ends when anything about the feed has changed since `version`. */
+  changeSince(version: number): Effect.Effect<void, FeedClosed> {
+    return Effect.async((resume) => {
+      if (this.#closed) return resume(Effect.fail(new FeedClosed()))
+      if (this.#version !== version) return resume(Effect.void)
+      this.#changes.add(resume)
+      return Effect.sync(() => {
+        this.#changes.delete(resume)
+      })
     })
-  })
+  }
 
   /** The feed changed; the blocks of `held` ranges became held. */
   settle(held: ReadonlyArray<{ readonly start: number; readonly end: number }>): void {
+    this.#version++
     if (this.#blocks.size > 0) {
       for (const index of this.#blocks.keys()) {
         if (held.some(({ start, end }) => index >= start && index < end)) this.#wakeBlock(index)
@@ -57,6 +78,7 @@ export class Demand {
 
   /** The feed is closed: every wait ends with `FeedClosed`. */
   close(): void {
+    this.#closed = true
     if (this.size === 0) return
     const closed = Effect.fail(new FeedClosed())
     for (const waiting of this.#blocks.values()) this.#wakeAll(waiting, closed)

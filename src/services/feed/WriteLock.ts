@@ -35,9 +35,17 @@ export class WriteLock {
     )
   }
 
-  readonly #turn: Effect.Effect<void> = Effect.async((resume) => {
-    this.#line.push(() => resume(Effect.void))
-  })
+  readonly #turn: Effect.Effect<void> = Effect.async((resume) => this.#stand(() => resume(Effect.void)))
+
+  /** Puts `go` in line; when the lock was freed since the caller looked, its turn is now. */
+  #stand(go: () => void): void {
+    if (this.#held) {
+      this.#line.push(go)
+    } else {
+      this.#held = true
+      go()
+    }
+  }
 
   #takeInterruptibly(restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) {
     return Effect.suspend(() => {
@@ -48,14 +56,15 @@ export class WriteLock {
       let go: (() => void) | undefined
       const turn = Effect.async<void>((resume) => {
         go = () => resume(Effect.void)
-        this.#line.push(go)
+        this.#stand(go)
       })
       return Effect.onInterrupt(restore(turn), () =>
         Effect.sync(() => {
-          const place = go === undefined ? -1 : this.#line.indexOf(go)
+          if (go === undefined) return
+          const place = this.#line.indexOf(go)
           if (place >= 0) this.#line.splice(place, 1)
           // The turn came in the same moment: it goes to the next.
-          else if (go !== undefined) this.release()
+          else this.release()
         })
       )
     })

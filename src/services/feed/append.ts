@@ -53,6 +53,8 @@ const refusal = (blocks: ReadonlyArray<Uint8Array>): BadArgument | undefined => 
 const drain: (core: FeedCore) => Effect.Effect<void> = Effect.fnUntraced(function* (core: FeedCore) {
   const queue = core.appends
   const line = Effect.async<void>((resume) => {
+    // Someone may have joined since the line was found empty: a fiber can lose its turn between any two operations.
+    if (queue.waiting.length > 0 || core.closed) return resume(Effect.void)
     queue.wake = () => {
       queue.wake = undefined
       resume(Effect.void)
@@ -129,4 +131,6 @@ const askHook = (
 export const askOne = (core: FeedCore, index: number, block: Uint8Array): Effect.Effect<void, WriteRefused> =>
   core.onwrite === undefined
     ? Effect.void
-    : Effect.mapError(core.onwrite(index, block), (cause) => new WriteRefused({ index, cause }))
+    : Effect.interruptible(
+        Effect.mapError(core.onwrite(index, block), (cause) => new WriteRefused({ index, cause }))
+      )

@@ -36,13 +36,16 @@ export const audit = (core: FeedCore, options: AuditOptions = {}): Effect.Effect
     let valid = 0
     let invalid = 0
     let next = 0
-    while (next < core.tip.length) {
-      const stretch = yield* core.writer.exclusive(auditStretch(core, next))
+    // What is appended meanwhile is not audited: it might never end.
+    const length = core.tip.length
+    yield* whileOpen(core)
+    while (next < length) {
+      const stretch = yield* core.writer.exclusive(auditStretch(core, next, length))
       valid += stretch.valid
       invalid += stretch.invalid
       next = stretch.end
       if (options.onProgress !== undefined) {
-        yield* options.onProgress({ checked: next, length: core.tip.length, valid, invalid })
+        yield* options.onProgress({ checked: next, length, valid, invalid })
       }
       // A long audit lets other fibers work between stretches.
       yield* Effect.yieldNow()
@@ -50,12 +53,12 @@ export const audit = (core: FeedCore, options: AuditOptions = {}): Effect.Effect
     return { valid, invalid }
   })
 
-const auditStretch = (core: FeedCore, from: number) =>
+const auditStretch = (core: FeedCore, from: number, length: number) =>
   Effect.gen(function* () {
     yield* whileOpen(core)
-    const start = core.bitfield.nextHeld(from, core.tip.length)
-    if (start === core.tip.length) return { valid: 0, invalid: 0, end: start }
-    const end = core.bitfield.nextMissing(start, Math.min(core.tip.length, start + STRETCH_BLOCKS))
+    const start = core.bitfield.nextHeld(from, length)
+    if (start === length) return { valid: 0, invalid: 0, end: start }
+    const end = core.bitfield.nextMissing(start, Math.min(length, start + STRETCH_BLOCKS))
     const run = yield* readStretch(core, start, end)
     const bad = badBlocks(core, run)
     if (bad.length > 0 && !core.readOnly) {

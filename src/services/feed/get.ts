@@ -54,12 +54,35 @@ export const get = (
     if (!isIndex(index)) {
       return Effect.fail(new BadArgument({ operation: "get", detail: `${index} is not a block index` }))
     }
-    if (core.bitfield.has(index)) return readBlock(core, index)
-    return Effect.flatMap(whenHeld(core, index, options), () => readBlock(core, index))
+    return core.bitfield.has(index) ? readBlock(core, index) : awaitBlock(core, index, options)
   })
+
+/** Waits for the block; one that was cleared again before it could be read is waited for again. */
+const awaitBlock = (
+  core: FeedCore,
+  index: number,
+  options: WaitOptions
+): Effect.Effect<Uint8Array, GetError> => {
+  if (options.wait === false) return Effect.fail(new BlockUnavailable({ index, reason: "not-held" }))
+  const read: Effect.Effect<Uint8Array, GetError> = Effect.suspend(() =>
+    core.bitfield.has(index) ? readBlock(core, index) : Effect.zipRight(core.demand.block(index), read)
+  )
+  return withDeadline(read, index, options.timeout)
+}
 
 const BATCH_BYTES = 4 * 1024 * 1024
 const BATCH_BLOCKS = 4096
+
+/** Ends when the blocks of [start, end) are all held. One wait at a time: a range of millions costs no more than a block. */
+const whenAllHeld = (core: FeedCore, start: number, end: number, options: WaitOptions) => {
+  const wait: Effect.Effect<void, BlockUnavailable | FeedClosed> = Effect.suspend(() => {
+    const index = core.bitfield.nextMissing(start, end)
+    if (index === end) return Effect.void
+    if (options.wait === false) return Effect.fail(new BlockUnavailable({ index, reason: "not-held" }))
+    return Effect.zipRight(core.demand.block(index), wait)
+  })
+  return withDeadline(wait, start, options.timeout)
+}
 
 /** The bytes of blocks [start, end), in order; waits until all are held. The blocks share buffers. */
 export const getBatch = (
@@ -71,20 +94,7 @@ export const getBatch = (
   Effect.gen(function* () {
     if (core.closed) return yield* new FeedClosed()
     yield* checkRange("getBatch", start, end)
-    yield* withDeadline(
-      Effect.suspend(() => {
-        const missing: Array<number> = []
-        for (let i = core.bitfield.nextMissing(start, end); i < end; i++) {
-          if (!core.bitfield.has(i)) missing.push(i)
-        }
-        return Effect.forEach(missing, (index) => whenHeld(core, index, { wait: options.wait ?? true }), {
-          concurrency: "unbounded",
-          discard: true
-        })
-      }),
-      start,
-      options.timeout
-    )
+    yield* whenAllHeld(core, start, end, options)
     const blocks: Array<Uint8Array> = []
     while (blocks.length < end - start) {
       const next = start + blocks.length
@@ -99,5 +109,5 @@ export const head = (core: FeedCore, options: WaitOptions = {}): Effect.Effect<U
   Effect.suspend(() =>
     core.tip.length === 0 && !core.closed
       ? Effect.fail(new BlockUnavailable({ index: -1, reason: "out-of-range" }))
-      : get(core, core.tip.length - 1, options)
+      : get(core, Math.max(core.tip.length - 1, 0), options)
   )

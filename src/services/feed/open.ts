@@ -138,7 +138,7 @@ const makeCore = (
       files,
       bitfield,
       offsets: new Offsets(bitfield),
-      demand: new Demand(),
+      demand: new Demand(bitfield),
       listeners: new Set(),
       runtime: yield* Effect.runtime(),
       scope,

@@ -35,13 +35,14 @@ export const seek = (
   const attempt: Effect.Effect<SeekResult, SeekError> = Effect.suspend(
     (): Effect.Effect<SeekResult, SeekError> => {
       if (core.closed) return Effect.fail(new FeedClosed())
+      const { version } = core.demand
       if (byteOffset === core.tip.byteLength) return Effect.succeed({ index: core.tip.length, offset: 0 })
       return Effect.flatMap(descend(core, byteOffset), (result) => {
         if (result._tag === "Found") return Effect.succeed(result.at)
         if (options.wait === false) {
           return Effect.fail(new BlockUnavailable({ index: result.block, reason: result.reason }))
         }
-        return Effect.zipRight(core.demand.change, attempt)
+        return Effect.zipRight(core.demand.changeSince(version), attempt)
       })
     }
   )

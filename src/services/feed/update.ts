@@ -23,9 +23,10 @@ export const update = (
     }
     const wait: Effect.Effect<number, FeedClosed> = Effect.suspend(() => {
       if (core.closed) return Effect.fail(new FeedClosed())
+      const { version } = core.demand
       return core.tip.length >= wanted
         ? Effect.succeed(core.tip.length)
-        : Effect.zipRight(core.demand.change, wait)
+        : Effect.zipRight(core.demand.changeSince(version), wait)
     })
     return withDeadline(wait, wanted - 1, options.timeout)
   })
