@@ -96,10 +96,14 @@ export class Bitfield implements HeldNodes {
       const mask = maskWithin(at, start, end)
       const before = this.pages.byte(this.pages.have, at)
       const after = held ? before | mask : before & ~mask
-      if (this.pages.setByte(this.pages.have, at, after)) {
-        changed = true
-        BitfieldIndex.update(this.pages, at, after)
-      }
+      if (!this.pages.setByte(this.pages.have, at, after)) continue
+      changed = true
+      // The peer goes bit by bit. With old pages, whose index can be out of date, what the first bit's update sets right
+      // matters; those between it and the last say the same as it.
+      const difference = before ^ after
+      const first = 1 << (31 - Math.clz32(difference))
+      if (first !== difference) BitfieldIndex.update(this.pages, at, before ^ first)
+      BitfieldIndex.update(this.pages, at, after)
     }
     return changed
   }

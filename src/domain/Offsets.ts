@@ -36,6 +36,8 @@ export interface Extent {
 /** The byte ranges of `tree` that `finish` needs. */
 export interface Plan {
   readonly block: number
+  /** Sizes of the upper roots, left to right; `undefined` for those of `missing`, in the same order. */
+  readonly uppers: ReadonlyArray<number | undefined>
   readonly missing: ReadonlyArray<Position>
   readonly ranges: ReadonlyArray<{ readonly file: "tree"; readonly offset: number; readonly length: number }>
 }
@@ -51,14 +53,21 @@ export class Offsets {
     return this.#regions.find(block)
   }
 
+  /** The leaf of `block` is about to be corrected: what was remembered of its region may be wrong. */
+  forget(block: number): void {
+    this.#regions.drop(block)
+  }
+
   /** What to read before `finish` can tell the extent of `block`. */
   plan(block: number, known: KnownSizes = nothingKnown): Plan {
     const region = Math.floor(block / REGION)
     const missing: Array<Position> = []
-    for (const upper of FlatTree.fullRoots(region)) {
+    const uppers = FlatTree.fullRoots(region).map((upper) => {
       const position = ((upper + 1) * REGION - 1) as Position
-      if (this.#size(upper) === undefined && known(position) === undefined) missing.push(position)
-    }
+      const size = known(position) ?? this.#size(upper)
+      if (size === undefined) missing.push(position)
+      return size
+    })
     const ranges = missing.map((position) => ({
       file: "tree" as const,
       offset: Sleep.nodeOffset(position),
@@ -67,27 +76,25 @@ export class Offsets {
     const first = FlatTree.leaf(region * REGION)
     const length = ENTRY_SIZE * (2 * REGION - 1)
     ranges.push({ file: "tree", offset: Sleep.nodeOffset(first), length })
-    return { block, missing, ranges }
+    return { block, uppers, missing, ranges }
   }
 
   /** The extent, from what was read for the plan; `undefined` when a node on the way is not there. */
   finish(plan: Plan, read: ReadonlyArray<Uint8Array>, known: KnownSizes = nothingKnown): Extent | undefined {
-    const uppers = new Map<Position, number>()
-    for (let i = 0; i < plan.missing.length; i++) {
-      const position = plan.missing[i]!
-      const node = decode(position, read[i]!)
-      if (node === undefined || !this.held.hasNode(position)) return undefined
-      uppers.set(position, node.size)
-      this.remember(position, node.size)
-    }
-    const region = Math.floor(plan.block / REGION)
     let offset = 0
-    for (const upper of FlatTree.fullRoots(region)) {
-      const position = ((upper + 1) * REGION - 1) as Position
-      const size = known(position) ?? uppers.get(position) ?? this.#size(upper)
-      if (size === undefined) return undefined
+    let nextMissing = 0
+    for (const upper of plan.uppers) {
+      let size = upper
+      if (size === undefined) {
+        const position = plan.missing[nextMissing]!
+        const node = decode(position, read[nextMissing++]!)
+        if (node === undefined || !this.held.hasNode(position)) return undefined
+        size = node.size
+        this.remember(position, size)
+      }
       offset += size
     }
+    const region = Math.floor(plan.block / REGION)
     const first = FlatTree.leaf(region * REGION)
     const entries = read[plan.missing.length]!
     const sizeAt = (position: Position) =>

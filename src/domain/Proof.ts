@@ -91,8 +91,13 @@ export const plan = (held: HeldNodes, claim: Claim): Either.Either<Plan, Invalid
     next = FlatTree.parent(next)
   }
   const end = { _tag: "Trusted", position: next } as const
-  return Either.right({ claim, steps, end, reads: [...storedIn(steps), next] })
+  const pair = steps.length === 0 && claim.block !== undefined ? pairOf(held, next) : []
+  return Either.right({ claim, steps, end, reads: [...storedIn(steps), next, ...pair] })
 }
+
+/** What `correctSizes` needs: the leaf's sibling and their parent. */
+const pairOf = (held: HeldNodes, leaf: Position): Array<Position> =>
+  [FlatTree.sibling(leaf), FlatTree.parent(leaf)].filter((position) => held.hasNode(position))
 
 const planRoots = (
   held: HeldNodes,
@@ -149,13 +154,32 @@ export const check = (
   if (plan.end._tag === "Trusted") {
     const trusted = stored(plan.end.position)
     if (trusted === undefined) return fail(claim, `node ${plan.end.position} cannot be read`)
-    if (!equals(trusted.hash, top.hash) || trusted.size !== top.size) {
+    const sameHash = equals(trusted.hash, top.hash)
+    if (sameHash && trusted.size !== top.size && plan.steps.length === 0) {
+      const corrected = correctSizes(top, stored)
+      if (corrected !== undefined) return Either.right({ nodes: corrected, roots: undefined })
+    }
+    if (!sameHash || trusted.size !== top.size) {
       return fail(claim, `it leads to another node ${top.index} than the one that is trusted`)
     }
     return Either.right({ nodes, roots: undefined })
   }
   nodes.push(top)
   return checkRoots(plan, plan.end.others, top, resolve, nodes)
+}
+
+/**
+ * A leaf whose hash is trusted but whose size is not: a proof without the block binds the sizes of two sibling leaves only in
+ * their sum, so it can misstate both. The block tells its own size, and with the parent's the sibling's.
+ */
+const correctSizes = (
+  leaf: TreeNode,
+  stored: (position: Position) => TreeNode | undefined
+): ReadonlyArray<TreeNode> | undefined => {
+  const sibling = stored(FlatTree.sibling(leaf.index))
+  const parent = stored(FlatTree.parent(leaf.index))
+  if (sibling === undefined || parent === undefined || parent.size < leaf.size) return undefined
+  return [leaf, { ...sibling, size: parent.size - leaf.size }]
 }
 
 const checkRoots = (

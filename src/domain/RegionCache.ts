@@ -43,6 +43,13 @@ export class RegionCache {
     }
   }
 
+  /** Forgets the region of a block. */
+  drop(block: number): void {
+    const region = Math.floor(block / REGION_BLOCKS)
+    const slot = region % this.#slots
+    if (this.#regions[slot] === region + 1) this.#regions[slot] = 0
+  }
+
   #grow(): void {
     const [regions, bases, ends] = [this.#regions, this.#bases, this.#ends]
     this.#slots = Math.max(FIRST_SLOTS, 2 * this.#slots)

@@ -71,6 +71,22 @@ export const fromAbstract = <A>(encoding: AbstractEncoding<A>): ValueEncoding<A>
   }
 }
 
+/** A transformation that throws is a failure like any other. */
+const guarded =
+  <A, B>(schema: Schema.Schema.Any, run: (value: A) => Either.Either<B, ParseResult.ParseError>) =>
+  (value: A): Either.Either<B, ParseResult.ParseError> => {
+    try {
+      return run(value)
+    } catch (cause) {
+      const issue = new ParseResult.Type(
+        schema.ast,
+        value,
+        cause instanceof Error ? cause.message : String(cause)
+      )
+      return Either.left(new ParseResult.ParseError({ issue }))
+    }
+  }
+
 /**
  * Values of a schema, stored by `inner` (NDJSON unless another is given) in the schema's encoded form. The schema must
  * be synchronous and need no services; one that is not fails with a `ParseError` that says so.
@@ -80,8 +96,8 @@ export const schema = <A, I, E = EncodingError>(
   inner?: ValueEncoding<I, E>
 ): ValueEncoding<A, ParseResult.ParseError | E> => {
   const bytes = inner ?? (json as unknown as ValueEncoding<I, E>)
-  const toEncoded = Schema.encodeEither(schema)
-  const fromEncoded = Schema.decodeUnknownEither(schema)
+  const toEncoded = guarded(schema, Schema.encodeEither(schema))
+  const fromEncoded = guarded(schema, Schema.decodeUnknownEither(schema))
   return {
     name: `schema over ${bytes.name}`,
     encode: (value) => Either.flatMap(toEncoded(value), bytes.encode),

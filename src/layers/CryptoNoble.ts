@@ -1,14 +1,37 @@
 /** Crypto on @noble/hashes and @noble/ed25519: portable JavaScript that runs anywhere and needs nothing. */
-import { hashes, getPublicKey, sign, utils, verify } from "@noble/ed25519"
+import { Point, getPublicKey, hashes, sign, utils } from "@noble/ed25519"
 import { blake2b } from "@noble/hashes/blake2.js"
 import { sha512 } from "@noble/hashes/sha2.js"
 import { Effect, Layer } from "effect"
+import { concat, equals } from "../domain/Bytes.js"
 import { Crypto, type CryptoService } from "../services/Crypto.js"
 
 hashes.sha512 = sha512
 
 const DIGEST_SIZE = 32
 const SEED_SIZE = 32
+
+/** What one call of `getRandomValues` gives at most. */
+const MOST_RANDOM_BYTES = 65_536
+const GROUP_ORDER = 2n ** 252n + 27_742_317_777_372_353_535_851_937_790_883_648_493n
+
+const littleEndian = (bytes: Uint8Array): bigint =>
+  bytes.reduceRight((number, byte) => (number << 8n) | BigInt(byte), 0n)
+
+/**
+ * Verifies as libsodium does, `R = sB - kA` byte for byte and nothing of small order, where noble's own `verify` multiplies the
+ * cofactor away: the owner of a key could else make signatures on which two peers differ. Throws on malformed points.
+ */
+const verifyAsSodium = (message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean => {
+  if (signature.length !== 64 || publicKey.length !== 32) return false
+  const r = signature.subarray(0, 32)
+  const s = littleEndian(signature.subarray(32))
+  const key = Point.fromBytes(publicKey)
+  if (s >= GROUP_ORDER || key.isSmallOrder() || Point.fromBytes(r).isSmallOrder()) return false
+  const k = littleEndian(sha512(concat([r, publicKey, message]))) % GROUP_ORDER
+  const expected = Point.BASE.multiply(s, false).add(key.negate().multiply(k, false))
+  return equals(expected.toBytes(), r)
+}
 
 export const service: CryptoService = {
   name: "noble",
@@ -30,13 +53,19 @@ export const service: CryptoService = {
   verify: (message, signature, publicKey) =>
     Effect.sync(() => {
       try {
-        // RFC 8032 strictly, as libsodium does; noble would also take ZIP-215 signatures.
-        return verify(signature, message, publicKey, { zip215: false })
+        return verifyAsSodium(message, signature, publicKey)
       } catch {
         return false // noble throws on malformed points; the contract says `false`
       }
     }),
-  randomBytes: (length) => Effect.sync(() => globalThis.crypto.getRandomValues(new Uint8Array(length)))
+  randomBytes: (length) =>
+    Effect.sync(() => {
+      const bytes = new Uint8Array(length)
+      for (let start = 0; start < length; start += MOST_RANDOM_BYTES) {
+        globalThis.crypto.getRandomValues(bytes.subarray(start, start + MOST_RANDOM_BYTES))
+      }
+      return bytes
+    })
 }
 
 export const layer: Layer.Layer<Crypto> = Layer.succeed(Crypto, service)

@@ -25,6 +25,7 @@ export class SodiumUnavailable extends Data.TaggedError("SodiumUnavailable")<{ r
 
 const DIGEST_SIZE = 32
 const SIGNATURE_SIZE = 64
+const PUBLIC_KEY_SIZE = 32
 
 const makeService = (sodium: Sodium): CryptoService => ({
   name: "sodium-native",
@@ -50,11 +51,9 @@ const makeService = (sodium: Sodium): CryptoService => ({
     }),
   verify: (message, signature, publicKey) =>
     Effect.sync(() => {
-      try {
-        return sodium.crypto_sign_verify_detached(signature, message, publicKey)
-      } catch {
-        return false // sodium asserts on wrong lengths; the contract says `false`
-      }
+      // sodium reads the first 64 bytes of a longer signature, and asserts on a shorter one.
+      if (signature.length !== SIGNATURE_SIZE || publicKey.length !== PUBLIC_KEY_SIZE) return false
+      return sodium.crypto_sign_verify_detached(signature, message, publicKey)
     }),
   randomBytes: (length) =>
     Effect.sync(() => {

@@ -31,10 +31,15 @@ export interface StorageFileOptions {
   readonly locate?: (file: FileName, feedPath: string) => string | undefined
 }
 
-/** Bytes moved before other work of the event loop gets its turn: about 2 ms from the page cache. */
+/** Bytes moved, over all calls, before other work of the event loop gets its turn: about 2 ms from the page cache. */
 const TURN_BYTES = 4 * 1024 * 1024
+/** What a call counts for at least. */
+const CALL_BYTES = 4 * 1024
+
+let movedSinceTurn = 0
 
 const turn = Effect.async<void>((resume) => {
+  movedSinceTurn = 0
   const immediate = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(immediate))
 })
@@ -81,14 +86,17 @@ class FeedDirectory {
     else this.native.punch(file.writable(), offset, length)
   }
 
-  /** What a sync of `names` must flush: open files, and directories that gained entries. */
-  unsynced(names: ReadonlyArray<FileName>): { files: Array<PositionalFile>; directories: Array<string> } {
+  /** What a sync of `names` must flush: open files, and directories that gained entries since the last sync took them. */
+  takeUnsynced(names: ReadonlyArray<FileName>): { files: Array<PositionalFile>; directories: Array<string> } {
+    const files = names.map((name) => this.file(name)).filter((file) => file.isOpen())
     const directories = [...this.#unsyncedDirectories]
-    return { files: names.map((name) => this.file(name)).filter((file) => file.isOpen()), directories }
+    this.#unsyncedDirectories.clear()
+    return { files, directories }
   }
 
-  synced(directories: ReadonlyArray<string>): void {
-    for (const directory of directories) this.#unsyncedDirectories.delete(directory)
+  /** The sync of these directories failed: the next one must do it. */
+  giveBack(directories: ReadonlyArray<string>): void {
+    for (const directory of directories) this.#unsyncedDirectories.add(directory)
   }
 
   close(): void {
@@ -97,71 +105,92 @@ class FeedDirectory {
   }
 }
 
-const readAll = (directory: FeedDirectory, ranges: ReadonlyArray<Read>) => {
-  const results: Array<Uint8Array> = []
-  const step = (): boolean => {
-    let moved = 0
-    while (results.length < ranges.length && moved < TURN_BYTES) {
-      const { file, offset, length } = ranges[results.length]!
-      results.push(directory.file(file).read(offset, length))
-      moved += length
+const readAll = (directory: FeedDirectory, ranges: ReadonlyArray<Read>) =>
+  Effect.suspend(() => {
+    const results: Array<Uint8Array> = []
+    const step = (): boolean => {
+      let moved = 0
+      while (results.length < ranges.length && moved < TURN_BYTES) {
+        const { file, offset, length } = ranges[results.length]!
+        const bytes = directory.file(file).read(offset, length)
+        results.push(bytes)
+        moved += Math.max(bytes.length, 1)
+      }
+      movedSinceTurn += Math.max(moved, CALL_BYTES)
+      return results.length === ranges.length
     }
-    return results.length === ranges.length
-  }
-  return Effect.as(inTurns("read", ranges[0]?.file ?? "data", directory, step), results)
-}
-
-const writeAll = (directory: FeedDirectory, writes: ReadonlyArray<Write>) => {
-  let done = 0
-  let offset = 0
-  let part = 0
-  const step = (): boolean => {
-    let left = TURN_BYTES
-    while (done < writes.length && left > 0) {
-      const write = writes[done]!
-      const wrote = directory.file(write.file).write(write.offset + offset, write.parts, part, left)
-      part = wrote.nextPart
-      offset += wrote.bytes
-      left -= Math.max(wrote.bytes, 1)
-      if (part < write.parts.length) continue
-      done++
-      part = offset = 0
-    }
-    return done === writes.length
-  }
-  return inTurns("write", writes[0]?.file ?? "data", directory, step)
-}
-
-/** Runs `step` until it answers true, with a turn of the event loop after each. */
-const inTurns = (operation: string, file: FileName, directory: FeedDirectory, step: () => boolean) => {
-  const loop: Effect.Effect<void, StorageError> = Effect.suspend(() => {
-    try {
-      return step() ? Effect.void : Effect.zipRight(turn, loop)
-    } catch (cause) {
-      return Effect.fail(toStorageError(operation, directory.locate(file), cause))
-    }
+    const file = () => ranges[results.length]?.file ?? "data"
+    return inTurns("read", file, directory, step, results)
   })
-  return loop
+
+const writeAll = (directory: FeedDirectory, writes: ReadonlyArray<Write>) =>
+  Effect.suspend(() => {
+    let done = 0
+    let offset = 0
+    let part = 0
+    const step = (): boolean => {
+      let left = TURN_BYTES
+      while (done < writes.length && left > 0) {
+        const write = writes[done]!
+        const wrote = directory.file(write.file).write(write.offset + offset, write.parts, part, left)
+        part = wrote.nextPart
+        offset += wrote.bytes
+        left -= Math.max(wrote.bytes, 1)
+        if (part < write.parts.length) continue
+        done++
+        part = offset = 0
+      }
+      movedSinceTurn += Math.max(TURN_BYTES - left, CALL_BYTES)
+      return done === writes.length
+    }
+    return inTurns("write", () => writes[done]?.file ?? "data", directory, step, undefined)
+  })
+
+/** Runs `step` until it answers true, with a turn of the event loop whenever enough was moved since the last. */
+const inTurns = <A>(
+  operation: string,
+  file: () => FileName,
+  directory: FeedDirectory,
+  step: () => boolean,
+  result: A
+): Effect.Effect<A, StorageError> => {
+  try {
+    const isDone = step()
+    if (movedSinceTurn < TURN_BYTES) {
+      if (isDone) return Effect.succeed(result)
+      return Effect.suspend(() => inTurns(operation, file, directory, step, result))
+    }
+    return Effect.zipRight(
+      turn,
+      isDone
+        ? Effect.succeed(result)
+        : Effect.suspend(() => inTurns(operation, file, directory, step, result))
+    )
+  } catch (cause) {
+    return Effect.fail(toStorageError(operation, directory.locate(file()), cause))
+  }
 }
 
 const syncAll = (directory: FeedDirectory, names: ReadonlyArray<FileName>) =>
-  Effect.suspend(() => {
-    const { files, directories } = directory.unsynced(names)
-    const flushFiles = files.map((file) =>
-      attemptAsync("sync", file.name, (done) => fs.fdatasync(file.writable(), done))
-    )
-    const flushDirectories = directories.map((name) =>
-      Effect.acquireUseRelease(
-        attempt("sync", name, () => fs.openSync(name, "r")),
-        (fd) => attemptAsync("sync", name, (done) => fs.fsync(fd, done)),
-        (fd) => Effect.sync(() => fs.closeSync(fd))
+  Effect.flatMap(
+    attempt("sync", directory.locate(names[0] ?? "data"), () => directory.takeUnsynced(names)),
+    ({ files, directories }) => {
+      const flushFiles = files.map((file) =>
+        attemptAsync("sync", file.name, (done) => fs.fdatasync(file.writable(), done))
       )
-    )
-    return Effect.zipRight(
-      Effect.all([...flushFiles, ...flushDirectories], { concurrency: "unbounded", discard: true }),
-      Effect.sync(() => directory.synced(directories))
-    )
-  })
+      const flushDirectories = directories.map((name) =>
+        Effect.acquireUseRelease(
+          attempt("sync", name, () => fs.openSync(name, "r")),
+          (fd) => attemptAsync("sync", name, (done) => fs.fsync(fd, done)),
+          (fd) => Effect.sync(() => fs.closeSync(fd))
+        )
+      )
+      return Effect.all([...flushFiles, ...flushDirectories], {
+        concurrency: "unbounded",
+        discard: true
+      }).pipe(Effect.onError(() => Effect.sync(() => directory.giveBack(directories))))
+    }
+  )
 
 const feedFiles = (directory: FeedDirectory): FeedFiles => ({
   lock: attempt("lock", directory.locate("bitfield"), () => directory.lock()),

@@ -18,9 +18,10 @@ class MemoryFile {
   }
 
   write(offset: number, part: Uint8Array): void {
+    if (part.length === 0) return
     const end = offset + part.length
     if (end > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(end, 2 * this.#bytes.length))
+      const grown = new Uint8Array(Math.max(end, 2 * this.#bytes.length)) // throws where memory ends
       grown.set(this.#bytes.subarray(0, this.size))
       this.#bytes = grown
     }
@@ -52,6 +53,15 @@ const openFiles = (path: string, directory: Directory): { files: FeedFiles; clos
     Effect.fail(new StorageError({ reason, operation, file: path === "" ? "memory" : path }))
   const whileOpen = <A>(operation: string, run: () => A) =>
     Effect.suspend(() => (open ? Effect.sync(run) : fail("closed", operation)))
+  const attempt = (operation: string, run: () => void) =>
+    Effect.suspend(() =>
+      open
+        ? Effect.try({
+            try: run,
+            catch: (cause) => new StorageError({ reason: "full", operation, file: "memory", cause })
+          })
+        : fail("closed", operation)
+    )
   const file = (name: FileName): MemoryFile => {
     const existing = directory.files.get(name)
     if (existing !== undefined) return existing
@@ -75,7 +85,7 @@ const openFiles = (path: string, directory: Directory): { files: FeedFiles; clos
         )
       ),
     write: (writes) =>
-      whileOpen("write", () => {
+      attempt("write", () => {
         for (const write of writes) {
           const target = file(write.file)
           let offset = write.offset

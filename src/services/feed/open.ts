@@ -2,8 +2,9 @@
 import { Effect, Exit, Scope } from "effect"
 import { Bitfield } from "../../domain/Bitfield.js"
 import { BitfieldPages, OLD_PAGE_SIZE, PAGE_SIZE } from "../../domain/BitfieldPages.js"
+import { equals } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
-import { CorruptStorage, type OpenRefused, type StorageError } from "../../domain/Errors.js"
+import { CorruptStorage, OpenRefused, type StorageError } from "../../domain/Errors.js"
 import * as Hash from "../../domain/Hash.js"
 import * as Identity from "../../domain/Identity.js"
 import * as Merkle from "../../domain/Merkle.js"
@@ -12,7 +13,7 @@ import { Offsets } from "../../domain/Offsets.js"
 import type { FileSizes } from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { Crypto } from "../Crypto.js"
-import { type FeedFiles, Storage } from "../Storage.js"
+import { type FeedFiles, type Read, Storage } from "../Storage.js"
 import { AppendQueue } from "./AppendQueue.js"
 import { commit } from "./commit.js"
 import { Demand } from "./Demand.js"
@@ -78,10 +79,13 @@ const readSizes = (files: FeedFiles): Effect.Effect<FileSizes, StorageError> =>
 
 const decideIdentity = (files: FeedFiles, options: CoreOptions) =>
   Effect.gen(function* () {
-    const [key, secretKey] = yield* files.read([
-      { file: "key", offset: 0, length: Sleep.KEY_SIZE },
-      { file: "secret_key", offset: 0, length: Sleep.SECRET_KEY_SIZE }
-    ])
+    const [key, secretKey] = yield* files.read(
+      [
+        { file: "key", offset: 0, length: Sleep.KEY_SIZE },
+        // Who only reads needs no secret key, and may not be allowed to see it.
+        { file: "secret_key", offset: 0, length: Sleep.SECRET_KEY_SIZE }
+      ].slice(0, options.readOnly === true ? 1 : 2) as ReadonlyArray<Read>
+    )
     const sizes = yield* readSizes(files)
     const otherFiles =
       Math.max(sizes.tree, sizes.signatures, sizes.bitfield) > Sleep.HEADER_SIZE || sizes.data > 0
@@ -92,7 +96,7 @@ const decideIdentity = (files: FeedFiles, options: CoreOptions) =>
         createIfMissing: options.createIfMissing !== false && options.readOnly !== true,
         overwrite: options.overwrite === true && options.readOnly !== true
       },
-      { key: key!, secretKey: secretKey!, otherFiles }
+      { key: key!, secretKey: secretKey ?? new Uint8Array(0), otherFiles }
     )
   })
 
@@ -111,6 +115,7 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
       identity.key === undefined
         ? yield* opening.crypto.keyPair()
         : { publicKey: identity.key, secretKey: identity.secretKey }
+    yield* checkSecretKey(opening.crypto, keys)
     if (identity.action === "overwrite") yield* wipe(files)
     const sizes = yield* readSizes(files)
     const pages = yield* readBitfield(files, sizes)
@@ -120,9 +125,29 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     return core
   })
 
+/** The halves of a secret key must belong together: signing with others is useless, and can give the secret away. */
+const checkSecretKey = (crypto: Crypto["Type"], keys: Keys): Effect.Effect<void, OpenRefused> => {
+  if (keys.secretKey === undefined) return Effect.void
+  return Effect.flatMap(crypto.keyPair(keys.secretKey.slice(0, Sleep.KEY_SIZE)), (pair) =>
+    equals(pair.publicKey, keys.publicKey)
+      ? Effect.void
+      : Effect.fail(
+          new OpenRefused({
+            reason: "wrong-secret-key",
+            detail: "the secret key's halves do not belong together"
+          })
+        )
+  )
+}
+
+interface Keys {
+  readonly publicKey: Uint8Array
+  readonly secretKey: Uint8Array | undefined
+}
+
 const makeCore = (
   { options, files, crypto, scope }: Opening,
-  keys: { readonly publicKey: Uint8Array; readonly secretKey: Uint8Array | undefined },
+  keys: Keys,
   bitfield: Bitfield
 ): Effect.Effect<FeedCore> =>
   Effect.gen(function* () {

@@ -44,6 +44,7 @@ export const put = (core: FeedCore, claim: Proof.Claim): Effect.Effect<void, Put
       const checked = yield* Proof.check(core.crypto.blake2b256, plan, (position) => stored.get(position))
       const signed = checked.roots === undefined ? undefined : Merkle.tip(checked.roots)
       if (signed !== undefined) yield* checkRoots(core, claim, signed)
+      if (checked.nodes.length > 0) core.offsets.forget(claim.index)
       const known = new Map(checked.nodes.map((node) => [node.index, node.size]))
       const data = yield* dataWrites(core, claim, known)
       if (claim.block !== undefined) yield* askOne(core, claim.index, claim.block)

@@ -1,0 +1,174 @@
+/** Whose feed this is: every case of what is asked for against what is stored. */
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import { CorruptStorage, OpenRefused } from "../../src/domain/Errors.js"
+import * as Identity from "../../src/domain/Identity.js"
+
+const none = new Uint8Array(0)
+const key = new Uint8Array(32).fill(1)
+const otherKey = new Uint8Array(32).fill(2)
+const secret = new Uint8Array([...new Uint8Array(32).fill(9), ...key])
+const otherSecret = new Uint8Array([...new Uint8Array(32).fill(8), ...otherKey])
+
+const named = new Map<Uint8Array | undefined, string>([
+  [undefined, "-"],
+  [none, "-"],
+  [key, "A"],
+  [otherKey, "B"],
+  [secret, "a"],
+  [otherSecret, "b"]
+])
+const nameOf = (bytes: Uint8Array | undefined) => named.get(bytes) ?? `${bytes!.length} bytes`
+
+/** The array above with these bytes, whichever array they came in. */
+const known = (bytes: Uint8Array | undefined) =>
+  [...named.keys()].find(
+    (one) => bytes !== undefined && one !== undefined && Buffer.compare(one, bytes) === 0
+  )
+
+interface Row {
+  /** Asked for. */
+  readonly key?: Uint8Array
+  readonly secretKey?: Uint8Array
+  readonly createIfMissing?: false
+  readonly overwrite?: true
+  /** Stored. */
+  readonly stored?: readonly [key: Uint8Array, secretKey: Uint8Array]
+  readonly otherFiles?: true
+  /** `action key secret-key`, or what is refused. */
+  readonly answer: string
+}
+
+const decide = (row: Row): string => {
+  const decision = Identity.decide(
+    {
+      key: row.key,
+      secretKey: row.secretKey,
+      createIfMissing: row.createIfMissing ?? true,
+      overwrite: row.overwrite ?? false
+    },
+    {
+      key: row.stored?.[0] ?? none,
+      secretKey: row.stored?.[1] ?? none,
+      otherFiles: row.otherFiles ?? false
+    }
+  )
+  return Either.match(decision, {
+    onLeft: (error) => (error instanceof OpenRefused ? `refused: ${error.reason}` : `corrupt: ${error.file}`),
+    onRight: (identity) => {
+      return `${identity.action} ${nameOf(known(identity.key))} ${nameOf(known(identity.secretKey))}`
+    }
+  })
+}
+
+const table = (rows: ReadonlyArray<Row>): void => {
+  const cases = rows.map((row) => {
+    const asked = `asked ${nameOf(row.key)} ${nameOf(row.secretKey)}`
+    const flags = `${row.createIfMissing === false ? ", no creation" : ""}${row.overwrite ? ", overwrite" : ""}`
+    const stored = `stored ${row.stored === undefined ? "- -" : row.stored.map(nameOf).join(" ")}`
+    return [`${asked}${flags}; ${stored}${row.otherFiles ? " and more" : ""}: ${row.answer}`, row] as const
+  })
+  it.each(cases)("%s", (_, row) => expect(decide(row)).toBe(row.answer))
+}
+
+describe("nothing is stored", () => {
+  table([
+    { answer: "create - -" },
+    { key, answer: "create A -" },
+    { secretKey: secret, answer: "create A a" },
+    { key, secretKey: secret, answer: "create A a" },
+    { createIfMissing: false, answer: "refused: missing" },
+    { key, createIfMissing: false, answer: "refused: missing" },
+    { key, secretKey: secret, createIfMissing: false, answer: "refused: missing" }
+  ])
+})
+
+describe("a feed is stored", () => {
+  const readerOnly = [key, none] as const
+  const owned = [key, secret] as const
+  table([
+    { stored: readerOnly, answer: "open A -" },
+    { stored: readerOnly, createIfMissing: false, answer: "open A -" },
+    { stored: readerOnly, key, answer: "open A -" },
+    { stored: readerOnly, secretKey: secret, answer: "open A a" },
+    { stored: readerOnly, key, secretKey: secret, answer: "open A a" },
+    { stored: readerOnly, key: otherKey, answer: "refused: other-key" },
+    { stored: readerOnly, secretKey: otherSecret, answer: "refused: other-key" },
+    { stored: owned, answer: "open A a" },
+    { stored: owned, key, answer: "open A a" },
+    { stored: owned, secretKey: secret, answer: "open A a" },
+    { stored: owned, key: otherKey, answer: "refused: other-key" },
+    { stored: owned, secretKey: otherSecret, answer: "refused: other-key" },
+    { stored: owned, otherFiles: true, answer: "open A a" }
+  ])
+})
+
+describe("what is stored is damaged", () => {
+  table([
+    // A creation that was cut off leaves the secret key first.
+    { stored: [none, secret], answer: "open A a" },
+    { stored: [none, secret], key, answer: "open A a" },
+    { stored: [none, secret], key: otherKey, answer: "refused: other-key" },
+    { stored: [none, none], otherFiles: true, answer: "corrupt: key" },
+    { stored: [none, none], otherFiles: true, key, answer: "open A -" },
+    { stored: [none, none], otherFiles: true, secretKey: secret, answer: "open A a" },
+    { stored: [none, none], otherFiles: true, key, createIfMissing: false, answer: "open A -" },
+    { stored: [key, otherSecret], answer: "corrupt: secret_key" },
+    { stored: [key, otherSecret], key, answer: "corrupt: secret_key" },
+    { stored: [key.subarray(1), none], answer: "corrupt: key" },
+    { stored: [key.subarray(1), secret], key, answer: "corrupt: key" },
+    { stored: [key, secret.subarray(1)], answer: "corrupt: secret_key" },
+    { stored: [key, secret.subarray(0, 1)], key, answer: "corrupt: secret_key" },
+    { stored: [none, secret.subarray(32)], answer: "corrupt: secret_key" }
+  ])
+})
+
+describe("overwriting does not look at what is stored", () => {
+  table([
+    { overwrite: true, answer: "overwrite - -" },
+    { overwrite: true, stored: [key, secret], answer: "overwrite - -" },
+    { overwrite: true, stored: [key, secret], key: otherKey, answer: "overwrite B -" },
+    { overwrite: true, stored: [key, otherSecret], secretKey: secret, answer: "overwrite A a" },
+    { overwrite: true, stored: [key.subarray(1), none], otherFiles: true, answer: "overwrite - -" },
+    { overwrite: true, createIfMissing: false, key, answer: "overwrite A -" }
+  ])
+})
+
+describe("keys that are none", () => {
+  const short = key.subarray(1)
+  const long = new Uint8Array(33)
+  for (const overwrite of [undefined, true] as const) {
+    const over = overwrite === undefined ? {} : { overwrite }
+    table([
+      { ...over, key: short, answer: "refused: bad-key" },
+      { ...over, key: long, answer: "refused: bad-key" },
+      { ...over, key: none, answer: "refused: bad-key" },
+      { ...over, secretKey: key, answer: "refused: bad-key" },
+      { ...over, secretKey: none, answer: "refused: bad-key" },
+      { ...over, key, secretKey: secret.subarray(1), answer: "refused: bad-key" },
+      { ...over, key: otherKey, secretKey: secret, answer: "refused: wrong-secret-key" },
+      {
+        ...over,
+        key: otherKey,
+        secretKey: secret,
+        stored: [key, secret],
+        answer: "refused: wrong-secret-key"
+      }
+    ])
+  }
+})
+
+it("a refusal says what to do with words", () => {
+  const refusal = Identity.decide(
+    { key: otherKey, secretKey: undefined, createIfMissing: true, overwrite: false },
+    { key, secretKey: none, otherFiles: false }
+  )
+  expect(Either.getOrThrow(Either.flip(refusal)).message).toBe(
+    `cannot open feed: another feed is stored here: ${"01".repeat(32)}`
+  )
+  const corrupt = Identity.decide(
+    { key: undefined, secretKey: undefined, createIfMissing: true, overwrite: false },
+    { key: none, secretKey: none, otherFiles: true }
+  )
+  expect(Either.getOrThrow(Either.flip(corrupt))).toBeInstanceOf(CorruptStorage)
+})
