@@ -61,6 +61,14 @@ const decideStored = (
   stored: StoredIdentity,
   wanted: Uint8Array | undefined
 ): Decision => {
+  const tornKey = stored.key.length > 0 && stored.key.length < KEY_SIZE
+  const tornSecret = stored.secretKey.length > 0 && stored.secretKey.length < SECRET_KEY_SIZE
+  if (!stored.otherFiles && ((tornKey && !tornSecret) || (tornSecret && stored.key.length === 0))) {
+    // A creation that was cut off while it wrote its keys (the secret one first): nothing was ever acknowledged.
+    const empty = new Uint8Array(0)
+    const secret = tornSecret ? empty : stored.secretKey
+    return decideStored(request, { ...stored, key: empty, secretKey: secret }, wanted)
+  }
   if (stored.secretKey.length > 0 && stored.secretKey.length < SECRET_KEY_SIZE) {
     return corrupt("secret_key", `it has ${stored.secretKey.length} bytes instead of ${SECRET_KEY_SIZE}`)
   }

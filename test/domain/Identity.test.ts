@@ -115,11 +115,14 @@ describe("what is stored is damaged", () => {
     { stored: [none, none], otherFiles: true, key, createIfMissing: false, answer: "open A -" },
     { stored: [key, otherSecret], answer: "corrupt: secret_key" },
     { stored: [key, otherSecret], key, answer: "corrupt: secret_key" },
-    { stored: [key.subarray(1), none], answer: "corrupt: key" },
-    { stored: [key.subarray(1), secret], key, answer: "corrupt: key" },
+    { stored: [key.subarray(1), none], otherFiles: true, answer: "corrupt: key" },
+    { stored: [key.subarray(1), secret], otherFiles: true, key, answer: "corrupt: key" },
+    // Without other files: a creation cut off while it wrote its keys, with nothing to lose.
+    { stored: [key.subarray(0, 16), secret], answer: "open A a" },
+    { stored: [none, secret.subarray(0, 32)], answer: "create - -" },
     { stored: [key, secret.subarray(1)], answer: "corrupt: secret_key" },
     { stored: [key, secret.subarray(0, 1)], key, answer: "corrupt: secret_key" },
-    { stored: [none, secret.subarray(32)], answer: "corrupt: secret_key" }
+    { stored: [none, secret.subarray(32)], otherFiles: true, answer: "corrupt: secret_key" }
   ])
 })
 

@@ -21,13 +21,16 @@ export const commit: (core: FeedCore, change: Change) => Effect.Effect<void, Sto
   Effect.fnUntraced(function* (core: FeedCore, change: Change) {
     for (const { file, size } of change.cut) yield* core.files.truncate(file, size)
     if (change.writes.length > 0) yield* storeWrites(core, change)
-    if (change.signature !== undefined) yield* storeSignature(core, change.signature)
+    if (change.signature !== undefined) yield* storeSignature(core, change, change.signature)
     applyBits(core, change.bits)
-    yield* storeBitfield(core, change)
-    if (change.freed !== undefined) {
-      yield* core.files.remove("data", change.freed.offset, change.freed.length)
-    }
+    // From here on the bits say it: what fails now is told to the caller, but it has happened all the same.
+    const stored = yield* Effect.exit(storeBitfield(core, change))
+    const freed =
+      change.freed === undefined || stored._tag === "Failure"
+        ? stored
+        : yield* Effect.exit(core.files.remove("data", change.freed.offset, change.freed.length))
     announce(core, change)
+    yield* freed
   }, Effect.uninterruptible)
 
 /** What comes next, a signature or have-bits, speaks of these bytes: it must not survive a loss of power without them. */
@@ -38,9 +41,10 @@ const storeWrites = (core: FeedCore, change: Change) => {
   return Effect.zipRight(stored, core.files.sync([...files]))
 }
 
-const storeSignature = (core: FeedCore, signature: Write) => {
+const storeSignature = (core: FeedCore, change: Change, signature: Write) => {
+  // A signature of an older, shorter log (a put's) lies before others, which cutting it off would take along; it is not ours.
   const stored = Effect.tapError(core.files.write([signature]), (error) =>
-    takeBack(core, signature.offset, error)
+    change.tip === undefined ? Effect.void : takeBack(core, signature.offset, error)
   )
   return core.durability === "process"
     ? stored

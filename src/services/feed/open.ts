@@ -218,10 +218,11 @@ const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes) =>
     const writes: Array<Change.Write> = []
     const { secretKey } = core
     const storesSecret = secretKey !== undefined && options.storeSecretKey !== false
-    if (storesSecret && (yield* core.files.size("secret_key")) === 0) {
+    if (storesSecret && (yield* core.files.size("secret_key")) < Sleep.SECRET_KEY_SIZE) {
       writes.push({ file: "secret_key", offset: 0, parts: [secretKey] })
     }
-    if ((yield* core.files.size("key")) === 0) writes.push({ file: "key", offset: 0, parts: [core.key] })
+    if ((yield* core.files.size("key")) < Sleep.KEY_SIZE)
+      writes.push({ file: "key", offset: 0, parts: [core.key] })
     const entrySizes = {
       signatures: Sleep.SIGNATURE_SIZE,
       tree: ENTRY_SIZE,

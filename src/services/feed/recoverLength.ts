@@ -124,7 +124,7 @@ export const extendSigned = (
     const signature = yield* core.crypto.sign(message, core.secretKey!)
     const before = yield* readSignature(core.files, tip.length)
     if (before !== undefined && !isTornFrom(before, signature)) return yield* unprovable(found, claims)
-    yield* commit(core, { ...Change.none, cut, signature: Change.signatureWrite(tip.length, signature) })
+    yield* commit(core, { ...Change.none, cut, signature: Change.signatureWrite(tip.length, signature), tip })
     return tip
   })
 
