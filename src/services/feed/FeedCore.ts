@@ -2,7 +2,7 @@
  * An open feed's insides, shared by the programs of this folder. Only `commit` changes `tip`, `bitfield` and
  * `contiguous`; the programs read them and plan.
  */
-import { Effect, Queue, type Runtime, type Scope, Stream } from "effect"
+import { Effect, type Runtime, type Scope } from "effect"
 import type { Bitfield } from "../../domain/Bitfield.js"
 import { BadArgument, FeedClosed, NotWritable, StorageError } from "../../domain/Errors.js"
 import type { FeedEvent } from "../../domain/FeedEvent.js"
@@ -55,33 +55,6 @@ export interface FeedCore {
   /** Set when a failed write left the files in a state that only reopening can judge: later writes fail with it. */
   broken: StorageError | undefined
 }
-
-/** How many events a slow subscriber may lag behind before it loses the oldest: memory stays bounded. */
-const EVENT_BACKLOG = 4096
-
-/**
- * What happens to the feed while the stream runs; ends after `Close`. (A `Queue`, not `Stream.asyncPush`: the mailbox under
- * that can miss a message when its taker's fiber gives way, and `Close` is the last there is.)
- */
-export const events = (core: FeedCore): Stream.Stream<FeedEvent> =>
-  Stream.unwrapScoped(
-    Effect.gen(function* () {
-      const queue = yield* Queue.sliding<FeedEvent>(EVENT_BACKLOG)
-      const listener = (event: FeedEvent): void => {
-        queue.unsafeOffer(event)
-      }
-      const isOpen = yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          if (!core.closed) core.listeners.add(listener)
-          return !core.closed
-        }),
-        () => Effect.sync(() => core.listeners.delete(listener))
-      )
-      return isOpen
-        ? Stream.takeUntil(Stream.fromQueue(queue), (event) => event._tag === "Close")
-        : Stream.empty
-    })
-  )
 
 export const isIndex = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
 
