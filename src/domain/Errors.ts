@@ -118,3 +118,36 @@ export class WriteRefused extends Schema.TaggedError<WriteRefused>()("WriteRefus
     return `the onwrite hook refused block ${this.index}: ${String(this.cause)}`
   }
 }
+
+/** A peer broke the protocol, lied, or stayed silent: its connection was ended, and nothing unverified was stored. */
+export class ProtocolError extends Schema.TaggedError<ProtocolError>()("ProtocolError", {
+  reason: Schema.Literal(
+    "malformed", // bytes that are no message
+    "too-large", // a frame, a bitfield or a message above its limit
+    "too-many", // channels, or messages on a channel that is not open, above their limit
+    "other-feed", // both sides opened the connection with different feeds
+    "no-nonce", // encryption was agreed on, but no nonce came
+    "invalid-data", // a block or proof that does not verify
+    "timeout", // nothing was heard for too long
+    "ended-early" // the connection ended in the middle of a frame, or of what was asked for
+  ),
+  detail: Schema.String,
+  cause: Schema.optional(Schema.Defect)
+}) {
+  override get message(): string {
+    return `protocol error (${this.reason}): ${this.detail}`
+  }
+}
+
+/** A connection could not be made, or broke. */
+export class NetworkError extends Schema.TaggedError<NetworkError>()("NetworkError", {
+  reason: Schema.Literal("refused", "reset", "closed", "unreachable", "address", "timeout", "io"),
+  operation: Schema.Literal("connect", "listen", "accept", "pull", "push", "end"),
+  address: Schema.String,
+  cause: Schema.optional(Schema.Defect)
+}) {
+  override get message(): string {
+    const detail = this.cause instanceof Error ? `: ${this.cause.message}` : ""
+    return `cannot ${this.operation} ${this.address} (${this.reason})${detail}`
+  }
+}

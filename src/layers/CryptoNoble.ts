@@ -1,9 +1,11 @@
 /** Crypto on @noble/hashes and @noble/ed25519: portable JavaScript that runs anywhere and needs nothing. */
 import { Point, getPublicKey, hashes, sign, utils } from "@noble/ed25519"
+import { xsalsa20 } from "@noble/ciphers/salsa.js"
 import { blake2b } from "@noble/hashes/blake2.js"
 import { sha512 } from "@noble/hashes/sha2.js"
 import { Effect, Layer } from "effect"
 import { concat, equals } from "../domain/Bytes.js"
+import type { StreamCipher } from "../domain/Framing.js"
 import { Crypto, type CryptoService } from "../services/Crypto.js"
 
 hashes.sha512 = sha512
@@ -33,6 +35,29 @@ const verifyAsSodium = (message: Uint8Array, signature: Uint8Array, publicKey: U
   return equals(expected.toBytes(), r)
 }
 
+const CIPHER_BLOCK = 64
+
+/** noble's cipher starts at whole blocks of 64 bytes: what a call leaves of its last block is kept for the next. */
+const streamCipher = (key: Uint8Array, nonce: Uint8Array): StreamCipher => {
+  let block = 0
+  let rest = new Uint8Array(0)
+  return (bytes) => {
+    const fromRest = Math.min(rest.length, bytes.length)
+    for (let i = 0; i < fromRest; i++) bytes[i]! ^= rest[i]!
+    rest = rest.subarray(fromRest)
+    const whole = fromRest + CIPHER_BLOCK * Math.floor((bytes.length - fromRest) / CIPHER_BLOCK)
+    if (whole > fromRest) {
+      const blocks = bytes.subarray(fromRest, whole)
+      xsalsa20(key, nonce, blocks, blocks, block)
+      block += blocks.length / CIPHER_BLOCK
+    }
+    if (whole === bytes.length) return
+    rest = xsalsa20(key, nonce, new Uint8Array(CIPHER_BLOCK), undefined, block++)
+    for (let i = whole; i < bytes.length; i++) bytes[i]! ^= rest[i - whole]!
+    rest = rest.subarray(bytes.length - whole)
+  }
+}
+
 export const service: CryptoService = {
   name: "noble",
   blake2b256: (parts, key) => {
@@ -58,6 +83,7 @@ export const service: CryptoService = {
         return false // noble throws on malformed points; the contract says `false`
       }
     }),
+  xsalsa20: streamCipher,
   randomBytes: (length) =>
     Effect.sync(() => {
       const bytes = new Uint8Array(length)

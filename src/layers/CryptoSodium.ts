@@ -13,6 +13,9 @@ interface Sodium {
   crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void
   crypto_sign_detached(signature: Uint8Array, message: Uint8Array, secretKey: Uint8Array): void
   crypto_sign_verify_detached(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean
+  readonly crypto_stream_xor_STATEBYTES: number
+  crypto_stream_xor_init(state: Uint8Array, nonce: Uint8Array, key: Uint8Array): void
+  crypto_stream_xor_update(state: Uint8Array, out: Uint8Array, input: Uint8Array): void
   randombytes_buf(out: Uint8Array): void
 }
 
@@ -55,6 +58,13 @@ const makeService = (sodium: Sodium): CryptoService => ({
       if (signature.length !== SIGNATURE_SIZE || publicKey.length !== PUBLIC_KEY_SIZE) return false
       return sodium.crypto_sign_verify_detached(signature, message, publicKey)
     }),
+  xsalsa20: (key, nonce) => {
+    const state = Buffer.alloc(sodium.crypto_stream_xor_STATEBYTES)
+    sodium.crypto_stream_xor_init(state, nonce, key)
+    return (bytes) => {
+      if (bytes.length > 0) sodium.crypto_stream_xor_update(state, bytes, bytes)
+    }
+  },
   randomBytes: (length) =>
     Effect.sync(() => {
       const bytes = new Uint8Array(length)

@@ -3,6 +3,7 @@
  * `domain/Hash`. Every layer gives the same bytes for the same input (but `randomBytes`).
  */
 import { Context, type Effect } from "effect"
+import type { StreamCipher } from "../domain/Framing.js"
 import type { Blake2b256 } from "../domain/Hash.js"
 
 /** `publicKey`: 32 bytes; `secretKey`: 64 bytes, seed then public key (RFC 8032). */
@@ -34,6 +35,12 @@ export interface CryptoService {
     signature: Uint8Array,
     publicKey: Uint8Array
   ) => Effect.Effect<boolean>
+
+  /**
+   * The XSalsa20 key stream of a 32-byte key and a 24-byte nonce: each call of the function it gives XORs the bytes it is given, in
+   * place, with the next bytes of the stream. Plain and synchronous, as `blake2b256` is.
+   */
+  readonly xsalsa20: (key: Uint8Array, nonce: Uint8Array) => StreamCipher
 
   /** `length` bytes nobody can predict. The only source of randomness in domain and services. */
   readonly randomBytes: (length: number) => Effect.Effect<Uint8Array>
