@@ -3,6 +3,7 @@
  *
  * Invariant: `roots` are the nodes at `fullRoots(length)`, left to right.
  */
+import { equals } from "./Bytes.js"
 import * as FlatTree from "./FlatTree.js"
 import * as Hash from "./Hash.js"
 import type { TreeNode } from "./Node.js"
@@ -23,6 +24,14 @@ export const tip = (roots: ReadonlyArray<TreeNode>): Tip => {
   for (const root of roots) byteLength += root.size
   return { length: last === undefined ? 0 : FlatTree.endBlock(last.index), byteLength, roots }
 }
+
+/** Whether both are the same log: their roots are alike, in hash and size. */
+export const sameTip = (a: Tip, b: Tip): boolean =>
+  a.length === b.length &&
+  a.roots.every((root, i) => {
+    const other = b.roots[i]
+    return other !== undefined && root.size === other.size && equals(root.hash, other.hash)
+  })
 
 /**
  * Adds a leaf to `roots`, merging equal-sized neighbours, and gives each node that came to be

@@ -16,6 +16,7 @@ import type { AppendError } from "./feed/AppendQueue.js"
 import { type AuditError, type AuditOptions, type AuditReport, audit } from "./feed/audit.js"
 import { type ClearError, clear } from "./feed/clear.js"
 import { close } from "./feed/close.js"
+import { type DownloadError, type DownloadOptions, download } from "./feed/download.js"
 import { events } from "./feed/events.js"
 import type { FeedCore } from "./feed/FeedCore.js"
 import { type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
@@ -35,6 +36,8 @@ export type {
   AuditOptions,
   AuditReport,
   ClearError,
+  DownloadError,
+  DownloadOptions,
   GetError,
   IndexedSignature,
   OpenError,
@@ -107,6 +110,11 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly has: (start: number, end?: number) => Effect.Effect<boolean, BadArgument | FeedClosed>
   /** How many blocks of [start, end) are held; by default of the whole feed. */
   readonly downloaded: (start?: number, end?: number) => Effect.Effect<number, BadArgument | FeedClosed>
+  /**
+   * Wants blocks [start, end) fetched from peers, and ends when all are held; without `end` it follows the log. Interrupting
+   * it no longer wants them. A feed that is not `sparse` wants all there is anyway.
+   */
+  readonly download: (options?: DownloadOptions) => Effect.Effect<void, DownloadError>
   /** Drops block `start`, or [start, end), from the storage; they stay provable. */
   readonly clear: (start: number, end?: number) => Effect.Effect<void, ClearError>
   /** The block that holds a byte of the log, and where in it. */
@@ -193,6 +201,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
       ),
     has: (start, end) => has(core, start, end),
     downloaded: (start, end) => downloaded(core, start, end),
+    download: (options) => download(core, options),
     clear: (start, end) => clear(core, start, end),
     seek: (byteOffset, options) => seek(core, byteOffset, options),
     signature: (index) => signature(core, index),

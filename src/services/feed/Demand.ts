@@ -1,11 +1,13 @@
 /**
- * Who waits for what: the `get`s, `seek`s and `update`s that cannot be answered yet.
+ * Who waits for what: the `get`s, `seek`s and `update`s that cannot be answered yet, and the ranges that are to be downloaded.
  *
  * A wait ends when the feed changes in the way it hopes for, when its fiber is interrupted (a deadline is one), or when
- * the feed closes; in each case nothing of it is left here.
+ * the feed closes; in each case nothing of it is left here. Whoever can fetch blocks looks here for what to fetch, and
+ * listens for more.
  */
 import { Effect } from "effect"
 import { FeedClosed } from "../../domain/Errors.js"
+import type { Range, Wish } from "../../domain/Selection.js"
 
 type Resume = (result: Effect.Effect<void, FeedClosed>) => void
 
@@ -17,6 +19,12 @@ export interface Held {
 export class Demand {
   readonly #blocks = new Map<number, Set<Resume>>()
   readonly #changes = new Set<Resume>()
+  /** Ranges wanted, oldest first. */
+  readonly ranges = new Set<Range>()
+  /** What waits for the log to grow, or to be known better. */
+  readonly wishes = new Set<Wish>()
+  /** Told when something more is wanted. */
+  readonly listeners = new Set<() => void>()
   #closed = false
   #version = 0
 
@@ -30,8 +38,16 @@ export class Demand {
   }
 
   /** The blocks that are waited for. */
-  blocks(): Array<number> {
-    return [...this.#blocks.keys()]
+  blocks(): IterableIterator<number> {
+    return this.#blocks.keys()
+  }
+
+  /** Wants a range until the function it gives is called. */
+  select(range: Range): () => void {
+    const own = { ...range }
+    this.ranges.add(own)
+    this.#tell()
+    return () => void this.ranges.delete(own)
   }
 
   /** Ends when block `index` is held. */
@@ -41,6 +57,7 @@ export class Demand {
       if (this.held.has(index)) return resume(Effect.void)
       const waiting = this.#blocks.get(index) ?? new Set()
       this.#blocks.set(index, waiting.add(resume))
+      this.#tell()
       return Effect.sync(() => {
         waiting.delete(resume)
         if (waiting.size === 0 && this.#blocks.get(index) === waiting) this.#blocks.delete(index)
@@ -53,14 +70,23 @@ export class Demand {
     return this.#version
   }
 
-  /** Ends when anything about the feed has changed since `version`. */
-  changeSince(version: number): Effect.Effect<void, FeedClosed> {
+  /** Ends when anything about the feed has changed since `version`; until then, `wish` is what might change. */
+  changeSince(version: number, wish?: Wish): Effect.Effect<void, FeedClosed> {
     return Effect.async((resume) => {
       if (this.#closed) return resume(Effect.fail(new FeedClosed()))
       if (this.#version !== version) return resume(Effect.void)
-      this.#changes.add(resume)
+      const answer: Resume = (result) => {
+        if (wish !== undefined) this.wishes.delete(wish)
+        resume(result)
+      }
+      this.#changes.add(answer)
+      if (wish !== undefined) {
+        this.wishes.add(wish)
+        this.#tell()
+      }
       return Effect.sync(() => {
-        this.#changes.delete(resume)
+        this.#changes.delete(answer)
+        if (wish !== undefined) this.wishes.delete(wish)
       })
     })
   }
@@ -84,6 +110,10 @@ export class Demand {
     for (const waiting of this.#blocks.values()) this.#wakeAll(waiting, closed)
     this.#blocks.clear()
     this.#wakeAll(this.#changes, closed)
+  }
+
+  #tell(): void {
+    for (const listener of this.listeners) listener()
   }
 
   #wakeBlock(index: number): void {

@@ -21,10 +21,10 @@ import type { WriteLock } from "./WriteLock.js"
 export type Durability = "process" | "power"
 
 /**
- * Called with each verified block before it is written; its failure refuses the write. It runs while the feed is being
- * written, so it must not wait for a write to the same feed.
+ * Called with each verified block before it is written; its failure refuses the write. `from` is the peer that it came from, if
+ * it came from one. It runs while the feed is being written, so it must not wait for a write to the same feed.
  */
-export type OnWrite = (index: number, block: Uint8Array) => Effect.Effect<void, unknown>
+export type OnWrite = (index: number, block: Uint8Array, from?: unknown) => Effect.Effect<void, unknown>
 
 export interface FeedCore {
   readonly key: Uint8Array

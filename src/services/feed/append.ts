@@ -128,9 +128,14 @@ const askHook = (
   })
 
 /** Runs the `onwrite` hook, if there is one, for a verified block that is about to be written. */
-export const askOne = (core: FeedCore, index: number, block: Uint8Array): Effect.Effect<void, WriteRefused> =>
+export const askOne = (
+  core: FeedCore,
+  index: number,
+  block: Uint8Array,
+  from?: unknown
+): Effect.Effect<void, WriteRefused> =>
   core.onwrite === undefined
     ? Effect.void
     : Effect.interruptible(
-        Effect.mapError(core.onwrite(index, block), (cause) => new WriteRefused({ index, cause }))
+        Effect.mapError(core.onwrite(index, block, from), (cause) => new WriteRefused({ index, cause }))
       )

@@ -8,6 +8,7 @@ import {
   type StorageError
 } from "../../domain/Errors.js"
 import { checkRun, readBlock, readRun } from "./readBlocks.js"
+import { whenDownloaded } from "./download.js"
 import { type FeedCore, checkRange, isIndex } from "./FeedCore.js"
 
 export interface WaitOptions {
@@ -73,15 +74,21 @@ const awaitBlock = (
 const BATCH_BYTES = 4 * 1024 * 1024
 const BATCH_BLOCKS = 4096
 
-/** Ends when the blocks of [start, end) are all held. One wait at a time: a range of millions costs no more than a block. */
+/**
+ * Ends when the blocks of [start, end) are all held, which until then are wanted. A range of millions costs no more than a
+ * block. What was cleared again before all came is wanted again.
+ */
 const whenAllHeld = (core: FeedCore, start: number, end: number, options: WaitOptions) => {
-  const wait: Effect.Effect<void, BlockUnavailable | FeedClosed> = Effect.suspend(() => {
-    const index = core.bitfield.nextMissing(start, end)
-    if (index === end) return Effect.void
-    if (options.wait === false) return Effect.fail(new BlockUnavailable({ index, reason: "not-held" }))
-    return Effect.zipRight(core.demand.block(index), wait)
-  })
-  return withDeadline(wait, start, options.timeout)
+  const wait: Effect.Effect<void, FeedClosed> = Effect.suspend(() =>
+    core.bitfield.nextMissing(start, end) === end
+      ? Effect.void
+      : Effect.zipRight(whenDownloaded(core, { start, end, linear: false }), wait)
+  )
+  const index = core.bitfield.nextMissing(start, end)
+  if (index === end) return Effect.void
+  return options.wait === false
+    ? Effect.fail(new BlockUnavailable({ index, reason: "not-held" }))
+    : withDeadline(wait, start, options.timeout)
 }
 
 /** The bytes of blocks [start, end), in order; waits until all are held. The blocks share buffers. */

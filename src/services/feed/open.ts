@@ -11,6 +11,7 @@ import * as Merkle from "../../domain/Merkle.js"
 import { ENTRY_SIZE } from "../../domain/Node.js"
 import { Offsets } from "../../domain/Offsets.js"
 import type { FileSizes } from "../../domain/Recovery.js"
+import { everything } from "../../domain/Selection.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { Crypto } from "../Crypto.js"
 import { type FeedFiles, type Read, Storage } from "../Storage.js"
@@ -122,6 +123,7 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
     if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
     yield* recover(core, sizes)
+    if (!core.sparse) core.demand.select(everything)
     return core
   })
 

@@ -1,10 +1,12 @@
 /**
- * put: a block from elsewhere, verified and stored.
+ * put: blocks from elsewhere, verified and stored.
  *
- *     Claim -> Proof.plan -> one read -> Proof.check -> Crypto.verify -> onwrite -> Change -> commit
+ *     Claims -> Proof.plan -> one read -> Proof.check -> Crypto.verify -> onwrite -> Change -> commit
+ *
+ * Claims that come together are read for, and committed, together. What one of them proves, the next may build on.
  */
-import { Effect } from "effect"
-import * as Change from "../../domain/Change.js"
+import { Effect, Either } from "effect"
+import { equals } from "../../domain/Bytes.js"
 import {
   type FeedClosed,
   InvalidProof,
@@ -13,16 +15,16 @@ import {
   type StorageError,
   type WriteRefused
 } from "../../domain/Errors.js"
-import { equals } from "../../domain/Bytes.js"
-import * as FlatTree from "../../domain/FlatTree.js"
-import type { FeedEvent } from "../../domain/FeedEvent.js"
+import type { Position } from "../../domain/FlatTree.js"
 import * as Hash from "../../domain/Hash.js"
 import * as Merkle from "../../domain/Merkle.js"
+import type { TreeNode } from "../../domain/Node.js"
 import * as Proof from "../../domain/Proof.js"
+import * as Verified from "../../domain/Verified.js"
 import { askOne } from "./append.js"
-import { extentOf } from "./readBlocks.js"
 import { commit } from "./commit.js"
 import { type FeedCore, whileStorable } from "./FeedCore.js"
+import { extentOf } from "./readBlocks.js"
 import { readNodes } from "./readNodes.js"
 
 export type PutError =
@@ -35,22 +37,88 @@ export type PutError =
 
 /** Verifies the claim and stores its block (if it has one) and nodes. Nothing is stored of a claim that fails. */
 export const put = (core: FeedCore, claim: Proof.Claim): Effect.Effect<void, PutError> =>
-  core.writer.exclusive(
-    Effect.gen(function* () {
-      yield* whileStorable(core)
-      const plan = yield* Proof.plan(core.bitfield, claim)
-      const read = yield* readNodes(core.files, plan.reads)
-      const stored = new Map(plan.reads.map((position, i) => [position, read[i]]))
-      const checked = yield* Proof.check(core.crypto.blake2b256, plan, (position) => stored.get(position))
-      const signed = checked.roots === undefined ? undefined : Merkle.tip(checked.roots)
-      if (signed !== undefined) yield* checkRoots(core, claim, signed)
-      if (checked.nodes.length > 0) core.offsets.forget(claim.index)
-      const known = new Map(checked.nodes.map((node) => [node.index, node.size]))
-      const data = yield* dataWrites(core, claim, known)
-      if (claim.block !== undefined) yield* askOne(core, claim.index, claim.block)
-      yield* commit(core, changeOf(core, claim, checked, signed, data))
-    })
-  )
+  putAll(core, [claim])
+
+/**
+ * Verifies the claims in order and stores them; at one that fails it stops, with those before it stored. `from` is told to the
+ * `onwrite` hook.
+ */
+export const putAll = (
+  core: FeedCore,
+  claims: ReadonlyArray<Proof.Claim>,
+  from?: unknown
+): Effect.Effect<void, PutError> => core.writer.exclusive(putInTurn(core, claims, from))
+
+const putInTurn = Effect.fnUntraced(function* (
+  core: FeedCore,
+  claims: ReadonlyArray<Proof.Claim>,
+  from: unknown
+) {
+  yield* whileStorable(core)
+  const known = new Verified.KnownNodes(core.bitfield)
+  if (claims.length > 1) yield* readAhead(core, claims, known)
+  let batch = new Verified.Batch(core.tip)
+  let failure: PutError | undefined
+  for (const claim of claims) {
+    const step = yield* Effect.either(verifyOne(core, claim, known, batch, from))
+    if (Either.isLeft(step)) {
+      failure = step.left
+      break
+    }
+    if (step.right.signature !== undefined && batch.signature !== undefined) {
+      // A change has one signature: what came before it is a change of its own.
+      yield* commit(core, batch.change(core.bitfield))
+      batch = new Verified.Batch(core.tip)
+    }
+    batch.add(step.right)
+    known.add(step.right.checked.nodes)
+  }
+  if (batch.size > 0) yield* commit(core, batch.change(core.bitfield))
+  if (failure !== undefined) return yield* Effect.fail(failure)
+})
+
+/** One read for all claims of the nodes that they need; wrong ones are told when their turn comes. */
+const readAhead = (core: FeedCore, claims: ReadonlyArray<Proof.Claim>, known: Verified.KnownNodes) => {
+  const positions = new Set<Position>()
+  for (const claim of claims) {
+    const plan = Proof.plan(core.bitfield, claim)
+    if (Either.isRight(plan)) for (const position of plan.right.reads) positions.add(position)
+  }
+  return readKnown(core, [...positions], known)
+}
+
+const readKnown = (core: FeedCore, positions: ReadonlyArray<Position>, known: Verified.KnownNodes) =>
+  positions.length === 0
+    ? Effect.void
+    : Effect.map(readNodes(core.files, positions), (nodes) =>
+        known.note(nodes.filter((node): node is TreeNode => node !== undefined))
+      )
+
+const verifyOne = Effect.fnUntraced(function* (
+  core: FeedCore,
+  claim: Proof.Claim,
+  known: Verified.KnownNodes,
+  batch: Verified.Batch,
+  from: unknown
+) {
+  const plan = yield* Proof.plan(known, claim)
+  const unread = plan.reads.filter((position) => known.get(position) === undefined)
+  if (unread.length > 0) yield* readKnown(core, unread, known)
+  const checked = yield* Proof.check(core.crypto.blake2b256, plan, (position) => known.get(position))
+  const signed = checked.roots === undefined ? undefined : Merkle.tip(checked.roots)
+  const isNew = signed !== undefined && !Merkle.sameTip(signed, batch.tip)
+  if (isNew) yield* checkRoots(core, claim, signed)
+  if (checked.nodes.length > 0) core.offsets.forget(claim.index)
+  const offset = yield* offsetOf(core, claim, checked, known, batch)
+  if (claim.block !== undefined) yield* askOne(core, claim.index, claim.block, from)
+  return {
+    claim,
+    checked,
+    offset,
+    signed: isNew ? signed : undefined,
+    signature: isNew ? claim.proof.signature : undefined
+  }
+})
 
 /** The roots must be signed by the key; or, in a feed that was finalized without signatures, be the key. */
 const checkRoots = (
@@ -72,45 +140,23 @@ const checkRoots = (
     if (!valid) return yield* new InvalidSignature({ length: signed.length })
   })
 
-const dataWrites = (
-  core: FeedCore,
-  claim: Proof.Claim,
-  known: ReadonlyMap<FlatTree.Position, number>
-): Effect.Effect<ReadonlyArray<Change.Write>, InvalidProof | StorageError> =>
-  Effect.gen(function* () {
-    const { block, index } = claim
-    if (block === undefined || block.length === 0) return []
-    const extent = yield* extentOf(core, index, (position) => known.get(position))
-    if (extent === undefined || !Number.isSafeInteger(extent.offset)) {
-      return yield* new InvalidProof({ index, detail: "the nodes to the left of the block are not known" })
-    }
-    return [{ file: "data" as const, offset: extent.offset, parts: [block] }]
-  })
-
-const changeOf = (
+/** Where the claim's block lies in `data`; right after the one before it, mostly. */
+const offsetOf = (
   core: FeedCore,
   claim: Proof.Claim,
   checked: Proof.Checked,
-  signed: Merkle.Tip | undefined,
-  data: ReadonlyArray<Change.Write>
-): Change.Change => {
-  const { block, index, proof } = claim
-  const grows = signed !== undefined && signed.length > core.tip.length
-  const isNew = block !== undefined && !core.bitfield.has(index)
-  const events: Array<FeedEvent> = []
-  if (grows) events.push({ _tag: "Append", length: signed.length, byteLength: signed.byteLength })
-  if (isNew) events.push({ _tag: "Download", index, size: block.length })
-  const positions = [...checked.nodes.map((node) => node.index), FlatTree.leaf(index)]
-  const nodes = { _tag: "Nodes", positions } as const
-  return {
-    ...Change.none,
-    writes: [...data, ...Change.nodeWrites(checked.nodes)],
-    signature:
-      signed === undefined || proof.signature === undefined
-        ? undefined
-        : Change.signatureWrite(signed.length, proof.signature),
-    bits: block === undefined ? [nodes] : [nodes, { _tag: "Have", start: index, end: index + 1, held: true }],
-    tip: grows ? signed : undefined,
-    events
-  }
+  known: Verified.KnownNodes,
+  batch: Verified.Batch
+): Effect.Effect<number, InvalidProof | StorageError> => {
+  const { block, index } = claim
+  if (block === undefined || block.length === 0) return Effect.succeed(0)
+  const next = batch.nextOffset(index)
+  if (next !== undefined) return Effect.succeed(next)
+  const own = new Map(checked.nodes.map((node) => [node.index, node.size]))
+  const extent = extentOf(core, index, (position) => own.get(position) ?? known.verifiedSize(position))
+  return Effect.flatMap(extent, (found) =>
+    found === undefined || !Number.isSafeInteger(found.offset)
+      ? Effect.fail(new InvalidProof({ index, detail: "the nodes to the left of the block are not known" }))
+      : Effect.succeed(found.offset)
+  )
 }

@@ -23,6 +23,9 @@ export interface SeekOptions {
   /** Wait for the nodes (or the log's growth) that tell (the default), or fail with `BlockUnavailable` at once. */
   readonly wait?: boolean
   readonly timeout?: Duration.DurationInput
+  /** The byte is known to lie in these blocks: only they are asked of peers. Default: all. */
+  readonly start?: number
+  readonly end?: number
 }
 
 export type SeekError = BadArgument | BlockUnavailable | CorruptStorage | FeedClosed | StorageError
@@ -42,7 +45,9 @@ export const seek = (
         if (options.wait === false) {
           return Effect.fail(new BlockUnavailable({ index: result.block, reason: result.reason }))
         }
-        return Effect.zipRight(core.demand.changeSince(version), attempt)
+        const { start = 0, end = Number.POSITIVE_INFINITY } = options
+        const wish = { _tag: "Byte", offset: byteOffset, start, end } as const
+        return Effect.zipRight(core.demand.changeSince(version, wish), attempt)
       })
     }
   )

@@ -41,7 +41,19 @@ export const stream = (core: FeedCore, options: ReadOptions = {}): Stream.Stream
     if (problem !== undefined) return Stream.fail(new BadArgument({ operation: "stream", detail: problem }))
     const start = options.tail === true ? core.tip.length : (options.start ?? 0)
     const end = endOf(core, options)
-    return Stream.unfoldChunkEffect(start, (next) => readChunk(core, next, end(), options))
+    const blocks = Stream.unfoldChunkEffect(start, (next) => readChunk(core, next, end(), options))
+    if (options.wait === false || core.secretKey !== undefined) return blocks
+    // What is read next is fetched first, ahead of the reading.
+    const last = options.end ?? Number.POSITIVE_INFINITY
+    return Stream.unwrapScoped(
+      Effect.as(
+        Effect.acquireRelease(
+          Effect.sync(() => core.demand.select({ start, end: last, linear: true })),
+          (release) => Effect.sync(release)
+        ),
+        blocks
+      )
+    )
   })
 
 /** Where reading ends, asked anew for each chunk. */

@@ -26,7 +26,7 @@ export const update = (
       const { version } = core.demand
       return core.tip.length >= wanted
         ? Effect.succeed(core.tip.length)
-        : Effect.zipRight(core.demand.changeSince(version), wait)
+        : Effect.zipRight(core.demand.changeSince(version, { _tag: "Length", length: wanted }), wait)
     })
     return withDeadline(wait, wanted - 1, options.timeout)
   })

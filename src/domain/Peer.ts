@@ -1,0 +1,316 @@
+/**
+ * A peer: the other side of one feed on one connection, as a state machine. Messages, changes of our feed and ticks go in;
+ * actions come out. No sockets, no clock (`now` is in milliseconds), no storage.
+ *
+ * What it has is known by its Haves, for the regions that we want (Want); what we may ask of it is decided by `Downloads`,
+ * over all peers of the feed. All that a peer can make us hold is bounded: bits of `MOST_REGIONS` regions, `MOST_ASKS` asks.
+ */
+import { Either } from "effect"
+import * as BitfieldRle from "./BitfieldRle.js"
+import { BlockSet } from "./BlockSet.js"
+import { ProtocolError } from "./Errors.js"
+import type { Claim } from "./Proof.js"
+import { Window } from "./Window.js"
+import type * as Wire from "./Wire.js"
+
+/** Blocks of one Want: what the peers ask for at a time. */
+export const REGION_BLOCKS = 1_048_576
+/** Regions whose bits are kept at a time, 128 KB each at most. */
+export const MOST_REGIONS = 32
+/** Requests and Wants that wait for an answer; who asks for more at once is hostile. */
+const MOST_ASKS = 16_384
+/** A Want is answered for this many blocks at most. */
+const MOST_DESCRIBED = 16 * REGION_BLOCKS
+const PAGE_BLOCKS = 8192
+/** No log is longer: the place of a node in the `tree` file is an exact number up to here. */
+const MOST_BLOCKS = 2 ** 46
+
+/** What a peer sees of our feed. */
+export interface LocalFeed {
+  readonly length: number
+  readonly has: (block: number) => boolean
+}
+
+export interface PeerOptions {
+  readonly live: boolean
+  readonly download: boolean
+  readonly upload: boolean
+  readonly ack: boolean
+  /** Blocks that were not asked for are stored too. */
+  readonly allowPush: boolean
+  readonly mostRequests: number | undefined
+}
+
+/** What the other side asks, to be answered when there is room for the answer. */
+export type Ask =
+  | { readonly _tag: "Request"; readonly request: Wire.Request }
+  | { readonly _tag: "Describe"; readonly start: number; readonly length: number }
+
+export type Action =
+  | { readonly _tag: "Send"; readonly message: Wire.Message }
+  /** Verify the claim and store it; tell `stored` or `released` of its index. */
+  | { readonly _tag: "Store"; readonly claim: Claim }
+  /** A request is over without a block: others may be asked for it. */
+  | { readonly _tag: "Release"; readonly index: number }
+  | { readonly _tag: "Acked"; readonly start: number; readonly length: number }
+  | { readonly _tag: "Extension"; readonly id: number; readonly payload: Uint8Array }
+  /** What it has changed, or what it wants to do. */
+  | { readonly _tag: "Changed" }
+  | { readonly _tag: "Fail"; readonly error: ProtocolError }
+
+/** A request in flight. */
+interface Sent {
+  readonly index: number
+  readonly hash: boolean
+  readonly bytes: number
+  readonly at: number
+}
+
+export interface PeerStats {
+  uploadedBlocks: number
+  uploadedBytes: number
+  downloadedBlocks: number
+  downloadedBytes: number
+}
+
+export class Peer {
+  readonly remote = new BlockSet()
+  readonly window: Window
+  readonly stats: PeerStats = { uploadedBlocks: 0, uploadedBytes: 0, downloadedBlocks: 0, downloadedBytes: 0 }
+  readonly asks: Array<Ask> = []
+  /** The log is at least this long over there, in blocks. */
+  remoteLength = 0
+  /** Counts what it told us, so that what could not be asked is tried again only after news. */
+  version = 0
+  remoteDownloading = true
+  remoteUploading = true
+  /** Whether it wants to hear what we have. */
+  remoteWants = false
+  downloading: boolean
+  /** Requests that were given up: nothing came for too long. */
+  expired = 0
+  readonly #inFlight = new Map<number, Sent>()
+  readonly #leaves = new Map<number, Sent>()
+  /** Regions that we wanted; whether the answer has come. */
+  readonly #regions = new Map<number, boolean>()
+
+  constructor(
+    readonly options: PeerOptions,
+    readonly local: LocalFeed
+  ) {
+    this.downloading = options.download
+    this.window = new Window(options.mostRequests)
+  }
+
+  /** Requests in flight. */
+  get inFlight(): number {
+    return this.#inFlight.size + this.#leaves.size
+  }
+
+  get free(): number {
+    return this.window.limit - this.inFlight
+  }
+
+  /** Wants that were not answered yet. */
+  get openWants(): number {
+    let open = 0
+    for (const answered of this.#regions.values()) if (!answered) open++
+    return open
+  }
+
+  /** Whether what it has of `block` is known to us. */
+  knows(block: number): boolean {
+    return this.#regions.get(Math.floor(block / REGION_BLOCKS)) === true
+  }
+
+  receive(message: Wire.Message, now: number): ReadonlyArray<Action> {
+    switch (message._tag) {
+      case "Info":
+        this.remoteDownloading = message.downloading
+        this.remoteUploading = message.uploading
+        return changed
+      case "Have":
+        return this.#have(message)
+      case "Unhave":
+        return this.#unhave(message.start, message.length)
+      case "Want":
+        return this.#want(message)
+      case "Request":
+        return this.options.upload ? this.#ask({ _tag: "Request", request: message }) : none
+      case "Cancel":
+        return this.#cancelled(message)
+      case "Data":
+        return this.#data(message, now)
+      case "Extension":
+        return [{ _tag: "Extension", id: message.id, payload: message.payload }]
+      default:
+        return none
+    }
+  }
+
+  /** Wants region `region` described, if it is not yet and there is room. */
+  wantRegion(region: number, complete: (region: number) => boolean): ReadonlyArray<Action> {
+    if (this.#regions.has(region)) return none
+    const actions: Array<Action> = []
+    if (this.#regions.size >= MOST_REGIONS) {
+      const done = [...this.#regions.keys()].find((one) => one !== 0 && complete(one))
+      if (done === undefined) return none
+      const [start, end] = [done * REGION_BLOCKS, (done + 1) * REGION_BLOCKS]
+      this.#regions.delete(done)
+      this.remote.drop(start, end)
+      actions.push({ _tag: "Send", message: { _tag: "Unwant", start, length: REGION_BLOCKS } })
+    }
+    this.#regions.set(region, false)
+    const start = region * REGION_BLOCKS
+    actions.push({ _tag: "Send", message: { _tag: "Want", start, length: REGION_BLOCKS } })
+    return actions
+  }
+
+  /** A request is sent. */
+  requested(index: number, hash: boolean, bytes: number, now: number): void {
+    ;(hash ? this.#leaves : this.#inFlight).set(index, { index, hash, bytes, at: now })
+  }
+
+  /** Gives up what was asked for before `deadline`, and no longer counts on its coming from here. */
+  expire(deadline: number): ReadonlyArray<Action> {
+    const actions: Array<Action> = []
+    for (const sent of this.#inFlight.values()) {
+      if (sent.at > deadline) break
+      this.#inFlight.delete(sent.index)
+      this.remote.set(sent.index, sent.index + 1, false)
+      this.expired++
+      actions.push({ _tag: "Release", index: sent.index })
+    }
+    for (const sent of this.#leaves.values()) if (sent.at <= deadline) this.#leaves.delete(sent.index)
+    return actions
+  }
+
+  /** Wants that nobody answered count as answered: with nothing. */
+  settleWants(): void {
+    for (const region of this.#regions.keys()) this.#regions.set(region, true)
+  }
+
+  /** Its requests, so that they can be given to others. */
+  abandon(): ReadonlyArray<number> {
+    const indexes = [...this.#inFlight.keys()]
+    this.#inFlight.clear()
+    this.#leaves.clear()
+    return indexes
+  }
+
+  #have(have: Wire.Have): ReadonlyArray<Action> {
+    if (have.ack && have.bitfield === undefined) {
+      return this.options.ack ? [{ _tag: "Acked", start: have.start, length: have.length }] : none
+    }
+    this.version++
+    if (have.bitfield !== undefined) return this.#described(have.start, have.bitfield)
+    const end = have.start + have.length
+    if (end > MOST_BLOCKS) return failed("malformed", `a log of ${end} blocks`)
+    this.remoteLength = Math.max(this.remoteLength, end)
+    this.#setKnown(have.start, end, true)
+    return changed
+  }
+
+  #unhave(start: number, length: number): ReadonlyArray<Action> {
+    if (start === 0 && length >= this.remoteLength) this.remoteLength = 0
+    this.#setKnown(start, Math.min(start + length, MOST_BLOCKS), false)
+    const released: Array<Action> = []
+    for (const index of this.#inFlight.keys()) {
+      if (index < start || index >= start + length) continue
+      this.#inFlight.delete(index)
+      released.push({ _tag: "Release", index })
+    }
+    return released.length === 0 ? changed : [...released, ...changed]
+  }
+
+  /** Only regions that we wanted are kept: the cost of a Have for 2^50 blocks is theirs. */
+  #setKnown(start: number, end: number, held: boolean): void {
+    for (const region of this.#regions.keys()) {
+      const from = Math.max(start, region * REGION_BLOCKS)
+      const to = Math.min(end, (region + 1) * REGION_BLOCKS)
+      if (from < to) this.remote.set(from, to, held)
+    }
+  }
+
+  #described(start: number, rle: Uint8Array): ReadonlyArray<Action> {
+    const region = start / REGION_BLOCKS
+    if (!this.#regions.has(region)) return none
+    const bits = BitfieldRle.decode(rle, REGION_BLOCKS / 8)
+    if (Either.isLeft(bits)) return [{ _tag: "Fail", error: bits.left }]
+    this.#regions.set(region, true)
+    this.remote.load(start, bits.right)
+    for (let at = bits.right.length - 1; at >= 0; at--) {
+      const byte = bits.right[at]!
+      if (byte === 0) continue
+      const last = start + 8 * at + 7 - Math.log2(byte & -byte)
+      this.remoteLength = Math.max(this.remoteLength, last + 1)
+      break
+    }
+    return changed
+  }
+
+  #want(want: Wire.Want): ReadonlyArray<Action> {
+    const length = Math.min(want.length ?? MOST_DESCRIBED, MOST_DESCRIBED)
+    if (want.start % PAGE_BLOCKS !== 0 || length % PAGE_BLOCKS !== 0 || !this.options.upload) return none
+    const first = !this.remoteWants
+    this.remoteWants = true
+    const last = this.local.length - 1
+    const actions: Array<Action> = []
+    // The end first: it tells how long the log is.
+    if (first && last >= 0 && this.local.has(last)) {
+      actions.push({ _tag: "Send", message: { _tag: "Have", start: last, length: 1, ack: false } })
+    }
+    return [...actions, ...this.#ask({ _tag: "Describe", start: want.start, length })]
+  }
+
+  #ask(ask: Ask): ReadonlyArray<Action> {
+    if (this.asks.length >= MOST_ASKS) return failed("too-many", `more than ${MOST_ASKS} requests at a time`)
+    this.asks.push(ask)
+    return none
+  }
+
+  #cancelled(cancel: Wire.Cancel): ReadonlyArray<Action> {
+    const at = this.asks.findIndex(
+      (ask) =>
+        ask._tag === "Request" && ask.request.index === cancel.index && ask.request.bytes === cancel.bytes
+    )
+    if (at >= 0) this.asks.splice(at, 1)
+    return none
+  }
+
+  #data(data: Wire.Data, now: number): ReadonlyArray<Action> {
+    const { index, value } = data
+    const sent = this.#answeredBy(data)
+    if (sent === undefined && (value === undefined || !this.options.allowPush)) {
+      if (value === undefined || this.local.has(index)) return none
+      return [{ _tag: "Send", message: { _tag: "Unhave", start: index, length: 1 } }]
+    }
+    if (sent !== undefined) {
+      const full = this.free <= 0
+      ;(sent.hash ? this.#leaves : this.#inFlight).delete(sent.index)
+      if (!sent.hash) this.window.answered(now - sent.at, value?.length ?? 0, full, now)
+    }
+    if (value !== undefined) {
+      this.stats.downloadedBlocks++
+      this.stats.downloadedBytes += value.length
+    }
+    const proof = { nodes: data.nodes, signature: data.signature }
+    return [{ _tag: "Store", claim: { index, block: value, proof } }]
+  }
+
+  /** The request that `data` answers. Who asked for a byte does not know which block will be told of. */
+  #answeredBy(data: Wire.Data): Sent | undefined {
+    if (data.value !== undefined) return this.#inFlight.get(data.index)
+    const exact = this.#leaves.get(data.index)
+    if (exact !== undefined) return exact
+    for (const sent of this.#leaves.values()) if (sent.bytes > 0) return sent
+    return undefined
+  }
+}
+
+const none: ReadonlyArray<Action> = []
+const changed: ReadonlyArray<Action> = [{ _tag: "Changed" }]
+
+const failed = (reason: ProtocolError["reason"], detail: string): ReadonlyArray<Action> => [
+  { _tag: "Fail", error: new ProtocolError({ reason, detail }) }
+]
