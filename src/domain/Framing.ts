@@ -1,4 +1,233 @@
-/** Placeholder: frames on the wire (FORMATS, "Wire"). */
+/**
+ * Frames on the wire (FORMATS, "Wire"):
+ *
+ *     varint(length of header and body) | header: varint(channel << 4 | type) | body
+ *
+ * A frame of length 0 keeps the connection alive; one of length 1 has no body; both say nothing.
+ *
+ * Encryption is the connection's: it XORs what `FrameWriter.take` gives, which therefore belongs to the taker, and what it gives to
+ * `FrameReader.read`, which keeps views of it in the frames.
+ */
+import { Either } from "effect"
+import { ProtocolError } from "./Errors.js"
+import * as Varint from "./Varint.js"
+import * as Wire from "./Wire.js"
 
 /** XORs the bytes it is given, in place, with the next bytes of a key stream. */
 export type StreamCipher = (bytes: Uint8Array) => void
+
+/** Bytes of header and body together. */
+export const MAX_FRAME_SIZE = 8_388_608
+export const MAX_CHANNELS = 256
+
+/** The number of bytes that `MAX_FRAME_SIZE` takes: a longer length is refused, whatever it says. */
+const MAX_LENGTH_BYTES = 4
+
+/** Values from this size on are sent from where they are. */
+const OWN_ARRAY = 4096
+const CHUNK_SIZE = 65_536
+
+/** Writes frames one after another into shared chunks. */
+export class FrameWriter {
+  #done: Array<Uint8Array> = []
+  #doneSize = 0
+  #chunk = new Uint8Array(0)
+  /** What of the chunk is not in `done` yet. */
+  #start = 0
+  #end = 0
+
+  /** Bytes that wait to be taken. */
+  get size(): number {
+    return this.#doneSize + this.#end - this.#start
+  }
+
+  /**
+   * Writes a frame; false, and nothing is written, when it would be above `MAX_FRAME_SIZE`. The value of a Data of 4096 bytes or
+   * more is not copied: it belongs to the writer from now on, and to the taker after that.
+   */
+  message(channel: number, message: Wire.Message): boolean {
+    const header = channel * 16 + Wire.TYPE[message._tag]
+    const length = Varint.encodedLength(header) + Wire.encodedLength(message)
+    if (length > MAX_FRAME_SIZE) return false
+    const value = message._tag === "Data" ? message.value : undefined
+    if (message._tag === "Data" && value !== undefined && value.length >= OWN_ARRAY) {
+      this.#room(length - value.length + MAX_LENGTH_BYTES)
+      this.#end = Wire.encodeDataHead(message, this.#chunk, this.#head(length, header))
+      this.#own(value)
+      this.#end = Wire.encodeDataTail(message, this.#chunk, this.#end)
+      return true
+    }
+    this.#room(length + MAX_LENGTH_BYTES)
+    this.#end = Wire.encode(message, this.#chunk, this.#head(length, header))
+    return true
+  }
+
+  keepAlive(): void {
+    this.#room(1)
+    this.#chunk[this.#end++] = 0
+  }
+
+  /** What was written since, in order. The arrays belong to the caller, who may change them in place. */
+  take(): Array<Uint8Array> {
+    this.#flush()
+    const taken = this.#done
+    this.#done = []
+    this.#doneSize = 0
+    return taken
+  }
+
+  #head(length: number, header: number): number {
+    return Varint.encode(header, this.#chunk, Varint.encode(length, this.#chunk, this.#end))
+  }
+
+  /** Makes `count` bytes follow `end` in the chunk. What is left of the one before is given up, the rest of one is used after `take`. */
+  #room(count: number): void {
+    if (this.#chunk.length - this.#end >= count) return
+    this.#flush()
+    this.#chunk = new Uint8Array(Math.max(count, CHUNK_SIZE))
+    this.#start = 0
+    this.#end = 0
+  }
+
+  #own(bytes: Uint8Array): void {
+    this.#flush()
+    this.#done.push(bytes)
+    this.#doneSize += bytes.length
+  }
+
+  #flush(): void {
+    if (this.#start === this.#end) return
+    this.#done.push(this.#chunk.subarray(this.#start, this.#end))
+    this.#doneSize += this.#end - this.#start
+    this.#start = this.#end
+  }
+}
+
+export interface Frame {
+  readonly channel: number
+  readonly type: number
+  /** A view of the bytes that were read, or of a frame's own bytes when it came in parts. */
+  readonly body: Uint8Array
+}
+
+const FIRST_GATHERED = 256
+
+/** Reads frames from bytes that come in parts of any size. After an error it gives the same error again. */
+export class FrameReader {
+  readonly #maxChannels: number
+  #problem: ProtocolError | undefined
+  /** The length of the frame that is being read, as far as it came; how many bytes of it came, 0 to 4. */
+  #length = 0
+  #lengthBytes = 0
+  /** Whether the length is complete, so that what comes next is the frame. */
+  #inFrame = false
+  /** A frame that comes in parts: it grows with what has come, not with what was claimed. */
+  #gathered = new Uint8Array(0)
+  #gatheredSize = 0
+
+  constructor(maxChannels: number = MAX_CHANNELS) {
+    this.#maxChannels = maxChannels
+  }
+
+  /** Whether no frame is partly read: a connection may end here. */
+  get atBoundary(): boolean {
+    return !this.#inFrame && this.#lengthBytes === 0
+  }
+
+  /** The frames that `bytes` complete. The reader and the frames keep views of `bytes`. */
+  read(bytes: Uint8Array): Either.Either<ReadonlyArray<Frame>, ProtocolError> {
+    const frames: Array<Frame> = []
+    let offset = 0
+    while (offset < bytes.length && this.#problem === undefined) {
+      offset = this.#step(bytes, offset, frames)
+    }
+    return this.#problem === undefined ? Either.right(frames) : Either.left(this.#problem)
+  }
+
+  /**
+   * The first frame, which is in clear, and the bytes after it, which are not: they are to be decrypted and given to `read`.
+   * `undefined` as long as it is not complete.
+   */
+  readFirst(
+    bytes: Uint8Array
+  ): Either.Either<{ readonly frame: Frame; readonly rest: Uint8Array } | undefined, ProtocolError> {
+    const frames: Array<Frame> = []
+    let offset = 0
+    while (offset < bytes.length && this.#problem === undefined) {
+      offset = this.#step(bytes, offset, frames)
+      const frame = frames[0]
+      if (frame !== undefined) return Either.right({ frame, rest: bytes.subarray(offset) })
+    }
+    return this.#problem === undefined ? Either.right(undefined) : Either.left(this.#problem)
+  }
+
+  /** Reads one length, one frame or what there is of it; adds the frame when complete and gives the offset after what was read. */
+  #step(bytes: Uint8Array, offset: number, frames: Array<Frame>): number {
+    if (!this.#inFrame) return this.#readLength(bytes, offset)
+    const end = offset + this.#length - this.#gatheredSize
+    if (end > bytes.length) {
+      this.#gather(bytes, offset, bytes.length)
+      return bytes.length
+    }
+    if (this.#gatheredSize === 0) this.#parse(bytes, offset, end, frames)
+    else {
+      this.#gather(bytes, offset, end)
+      const whole = this.#gathered
+      this.#gathered = new Uint8Array(0)
+      this.#gatheredSize = 0
+      this.#parse(whole, 0, this.#length, frames)
+    }
+    this.#inFrame = false
+    this.#length = 0
+    return end
+  }
+
+  #readLength(bytes: Uint8Array, from: number): number {
+    let offset = from
+    while (offset < bytes.length) {
+      const byte = bytes[offset++]!
+      this.#length |= (byte & 0x7f) << (7 * this.#lengthBytes++)
+      if (byte < 0x80) {
+        if (this.#length > MAX_FRAME_SIZE) this.#fail("too-large", `a frame of ${this.#length} bytes`)
+        this.#lengthBytes = 0
+        this.#inFrame = this.#length > 0
+        return offset
+      }
+      if (this.#lengthBytes === MAX_LENGTH_BYTES) {
+        this.#fail("too-large", `the length of a frame takes more than ${MAX_LENGTH_BYTES} bytes`)
+        return offset
+      }
+    }
+    return offset
+  }
+
+  #gather(bytes: Uint8Array, from: number, to: number): void {
+    const size = this.#gatheredSize + to - from
+    if (size > this.#gathered.length) {
+      const doubled = Math.max(size, 2 * this.#gathered.length, FIRST_GATHERED)
+      const larger = new Uint8Array(Math.min(doubled, this.#length))
+      larger.set(this.#gathered.subarray(0, this.#gatheredSize))
+      this.#gathered = larger
+    }
+    this.#gathered.set(bytes.subarray(from, to), this.#gatheredSize)
+    this.#gatheredSize = size
+  }
+
+  #parse(bytes: Uint8Array, start: number, end: number, frames: Array<Frame>): void {
+    if (end - start < 2) return
+    const reader = new Varint.Reader(bytes, start, end)
+    const header = reader.varint()
+    if (header < 0) return this.#fail("malformed", "a frame has no header")
+    const type = header & 15
+    const channel = (header - type) / 16
+    if (channel >= this.#maxChannels) {
+      return this.#fail("too-many", `channel ${channel} of at most ${this.#maxChannels}`)
+    }
+    const body = new Uint8Array(bytes.buffer, bytes.byteOffset + reader.offset, end - reader.offset)
+    frames.push({ channel, type, body })
+  }
+
+  #fail(reason: "malformed" | "too-large" | "too-many", detail: string): void {
+    this.#problem = new ProtocolError({ reason, detail })
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Bitfields on the wire, run-length encoded (FORMATS, "Wire"):
+ *
+ *     varint n | n & 1: a run of n >> 2 bytes, 0xff if n & 2, else 0x00
+ *              | else:  n >> 1 literal bytes follow
+ *
+ * Zeros at the end are not written. The encoder makes the same choices as the peer's.
+ */
+import { Either } from "effect"
+import { ProtocolError } from "./Errors.js"
+import * as Varint from "./Varint.js"
+
+/** The bytes that stand for `bits`; none for a blank bitfield. */
+export const encode = (bits: Uint8Array): Uint8Array => {
+  let end = bits.length
+  while (end > 0 && bits[end - 1] === 0) end--
+  // A literal of 64 bytes or more may cost one byte above its length, and so may the run after it.
+  const out = new Uint8Array(end + (end >>> 5) + 8)
+  let written = 0
+  /** Where the bytes begin that are not written yet. */
+  let pending = 0
+  let at = 0
+  while (at < end) {
+    const byte = bits[at]!
+    const start = at++
+    if (byte !== 0 && byte !== 0xff) continue
+    while (at < end && bits[at] === byte) at++
+    const head = 4 * (at - start) + (byte === 0 ? 1 : 3)
+    const asRun = literalCost(start - pending) + Varint.encodedLength(head)
+    if (asRun >= literalCost(at - pending)) continue
+    written = Varint.encode(head, out, literal(bits, pending, start, out, written))
+    pending = at
+  }
+  return out.slice(0, literal(bits, pending, end, out, written))
+}
+
+const literalCost = (length: number): number => (length === 0 ? 0 : Varint.encodedLength(2 * length) + length)
+
+const literal = (bits: Uint8Array, from: number, to: number, out: Uint8Array, offset: number): number => {
+  if (from === to) return offset
+  const start = Varint.encode(2 * (to - from), out, offset)
+  out.set(bits.subarray(from, to), start)
+  return start + to - from
+}
+
+/**
+ * The bitfield that `bytes` stand for, in a fresh array, padded with zeros to a multiple of 4 bytes. One longer than `maxLength`
+ * bytes, padding included, is refused before anything is allocated: `too-large`.
+ */
+export const decode = (bytes: Uint8Array, maxLength: number): Either.Either<Uint8Array, ProtocolError> => {
+  const length = decodedLength(bytes, maxLength)
+  if (typeof length !== "number") return Either.left(length)
+  const bits = new Uint8Array(length)
+  const reader = new Varint.Reader(bytes, 0, bytes.length)
+  let at = 0
+  while (reader.offset < reader.end) {
+    const head = reader.varint()
+    const count = countOf(head)
+    if ((head & 1) === 0) {
+      bits.set(bytes.subarray(reader.offset, reader.offset + count), at)
+      reader.offset += count
+    } else if ((head & 2) !== 0) {
+      bits.fill(0xff, at, at + count)
+    }
+    at += count
+  }
+  return Either.right(bits)
+}
+
+/** Bytes that a head stands for. Bit operators see the low 32 bits of a number, which are all that `& 3` needs. */
+const countOf = (head: number): number => ((head & 1) === 0 ? head / 2 : (head - (head & 3)) / 4)
+
+const decodedLength = (bytes: Uint8Array, maxLength: number): number | ProtocolError => {
+  const reader = new Varint.Reader(bytes, 0, bytes.length)
+  let length = 0
+  while (reader.offset < reader.end) {
+    const head = reader.varint()
+    if (head < 0) return malformed("a run has no length")
+    const count = countOf(head)
+    length += count
+    if (length > maxLength) return tooLarge(maxLength)
+    if ((head & 1) !== 0) continue
+    if (count > reader.end - reader.offset) return malformed("it ends within its literal bytes")
+    reader.offset += count
+  }
+  const padded = 4 * Math.ceil(length / 4)
+  return padded > maxLength ? tooLarge(maxLength) : padded
+}
+
+const malformed = (what: string) =>
+  new ProtocolError({ reason: "malformed", detail: `a run-length encoded bitfield: ${what}` })
+
+const tooLarge = (maxLength: number) =>
+  new ProtocolError({ reason: "too-large", detail: `a bitfield of more than ${maxLength} bytes` })
