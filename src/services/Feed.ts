@@ -162,7 +162,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
   const appendBatch = (values: Iterable<A>): Effect.Effect<number, AppendError | E> =>
     Effect.suspend(() => Effect.flatMap(encodeAll(encoding, values), (blocks) => append(core, blocks)))
   return {
-    key: core.key,
+    key: Uint8Array.from(core.key),
     discoveryKey: core.discoveryKey,
     sparse: core.sparse,
     crypto: core.crypto.name,

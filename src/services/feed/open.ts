@@ -154,9 +154,10 @@ const makeCore = (
 ): Effect.Effect<FeedCore> =>
   Effect.gen(function* () {
     return {
-      key: keys.publicKey,
+      // Copies: the caller may wipe a secret key once the feed is open.
+      key: Uint8Array.from(keys.publicKey),
       discoveryKey: Hash.discoveryKey(crypto.blake2b256, keys.publicKey),
-      secretKey: keys.secretKey,
+      secretKey: keys.secretKey && Uint8Array.from(keys.secretKey),
       readOnly: options.readOnly === true,
       sparse: options.sparse === true,
       durability: options.durability ?? "process",
