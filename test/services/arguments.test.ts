@@ -1,5 +1,5 @@
 /** Arguments that no caller should give: each is a typed error at once, and the feed goes on. */
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { Feed, MAX_BLOCK_SIZE } from "../../src/index.js"
 import {
@@ -9,7 +9,6 @@ import {
   failure,
   inMemory,
   keyPair,
-  memory,
   onEachStorage,
   someBlocks,
   stored
