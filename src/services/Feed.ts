@@ -148,13 +148,8 @@ export interface Feed<A = Uint8Array, E = never> {
 export const open = <A = Uint8Array, E = never>(
   options: OpenOptions<A, E> = {}
 ): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> =>
-  // Recovery can take long: it can be interrupted, and cleans up after itself until the feed is handed over.
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const core = yield* restore(openCore(options))
-      yield* Effect.addFinalizer(() => Effect.ignoreLogged(close(core)))
-      return make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>))
-    })
+  Effect.map(openCore(options), (core) =>
+    make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>))
   )
 
 const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> => {
