@@ -1,10 +1,10 @@
 /** open: who this feed is, then its files, then what they prove. Nothing is touched before it is known that it may be. */
-import { Effect, ExecutionStrategy, Exit, Scope } from "effect"
+import { Deferred, Effect, ExecutionStrategy, Exit, Scope } from "effect"
 import { Bitfield } from "../../domain/Bitfield.js"
 import { BitfieldPages, OLD_PAGE_SIZE, PAGE_SIZE } from "../../domain/BitfieldPages.js"
 import { equals } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
-import { CorruptStorage, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import { CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
 import * as Hash from "../../domain/Hash.js"
 import * as Identity from "../../domain/Identity.js"
 import * as Merkle from "../../domain/Merkle.js"
@@ -191,6 +191,7 @@ const makeCore = (
       tip: Merkle.emptyTip,
       contiguous: 0,
       closed: false,
+      closing: yield* Deferred.make<never, FeedClosed>(),
       broken: undefined
     }
   })

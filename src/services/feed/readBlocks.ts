@@ -58,14 +58,14 @@ const checkRead = <E>(
   block: Uint8Array,
   gone: () => Effect.Effect<Uint8Array, E>
 ): Effect.Effect<Uint8Array, StorageError | CorruptStorage | E> =>
-  Effect.flatMap(readNodes(core.files, [FlatTree.leaf(index)]), ([leaf]): Effect.Effect<
-    Uint8Array,
-    CorruptStorage | E
-  > => {
-    const isSound = leaf !== undefined && equals(leaf.hash, Hash.leafHash(core.crypto.blake2b256, block))
-    if (isSound) return Effect.succeed(block)
-    return core.bitfield.has(index) ? lost(index) : gone()
-  })
+  Effect.flatMap(
+    readNodes(core.files, [FlatTree.leaf(index)]),
+    ([leaf]): Effect.Effect<Uint8Array, CorruptStorage | E> => {
+      const isSound = leaf !== undefined && equals(leaf.hash, Hash.leafHash(core.crypto.blake2b256, block))
+      if (isSound) return Effect.succeed(block)
+      return core.bitfield.has(index) ? lost(index) : gone()
+    }
+  )
 
 /** Consecutive blocks, with the sizes and hashes that the tree has for them. */
 export interface Run {
