@@ -32,6 +32,8 @@ export interface CoreOptions {
   readonly secretKey?: Uint8Array
   /** Make a feed where none is stored (the default), or fail with `OpenRefused`. */
   readonly createIfMissing?: boolean
+  /** Open a feed that is stored (the default), or fail with `OpenRefused`: of many who create one, one succeeds. */
+  readonly openExisting?: boolean
   /** Drop what is stored and start an empty feed: with a new key pair, unless keys are given. Default false. */
   readonly overwrite?: boolean
   /** Store the secret key beside the feed. Default true. */
@@ -109,6 +111,7 @@ const decideIdentity = (files: FeedFiles, options: CoreOptions) =>
         key: options.key,
         secretKey: options.secretKey,
         createIfMissing: options.createIfMissing !== false && options.readOnly !== true,
+        openExisting: options.openExisting !== false,
         overwrite: options.overwrite === true && options.readOnly !== true
       },
       { key: key!, secretKey: secretKey ?? new Uint8Array(0), otherFiles }
