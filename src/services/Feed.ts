@@ -70,6 +70,11 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly discoveryKey: Uint8Array
   /** Blocks in the log, now. */
   readonly length: number
+  /**
+   * Blocks in the log that the stored files spoke of when the feed was opened. Where that is more than `length` was, they were damaged:
+   * the owner cannot open such a feed; a reader, or who opens it `readOnly`, has what could be proven.
+   */
+  readonly claimedLength: number
   /** Bytes in the log, now. */
   readonly byteLength: number
   /** Can it be appended to, now? */
@@ -164,6 +169,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
     get length() {
       return core.tip.length
     },
+    claimedLength: core.claimedLength,
     get byteLength() {
       return core.tip.byteLength
     },

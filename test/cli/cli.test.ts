@@ -303,7 +303,7 @@ describe("damage", () => {
     await feedOf("forged", ["a", "b"])
     await run(["append", "forged"], "c")
     flipBit("forged/signatures", 32 + 2 * 64 + 5)
-    const damaged = /^hypercore: forged: damaged: the signature for length 3 .* up to length 2\n$/
+    const damaged = /^hypercore: forged: damaged: no signature for length 3 .* up to length 2\n$/
     for (const args of [["verify"], ["cat"], ["audit", "--read-only"]]) {
       expectFailure(await run([...args, "forged"]), 1, damaged)
     }

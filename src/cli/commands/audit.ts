@@ -8,7 +8,6 @@ import * as FeedDirectory from "../FeedDirectory.js"
 import * as LastSignature from "../LastSignature.js"
 import * as ProgressBar from "../ProgressBar.js"
 import * as StandardOutput from "../StandardOutput.js"
-import * as StoredFiles from "../StoredFiles.js"
 
 const options = {
   dir: FeedDirectory.directory,
@@ -31,7 +30,6 @@ interface Audited extends Feed.AuditReport {
 
 const read = (dir: string, readOnly: boolean, noProgress: boolean) =>
   Effect.gen(function* () {
-    const stored = yield* StoredFiles.look(dir)
     const feed = yield* FeedDirectory.open(
       dir,
       { readOnly },
@@ -49,7 +47,7 @@ const read = (dir: string, readOnly: boolean, noProgress: boolean) =>
     return {
       ...report,
       notStored: length - report.valid - report.invalid,
-      whole: LastSignature.requireWhole(dir, feed, stored)
+      whole: LastSignature.requireWhole(dir, feed)
     } satisfies Audited
   }).pipe(Effect.scoped)
 

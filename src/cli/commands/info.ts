@@ -30,7 +30,6 @@ interface FeedInfo {
 
 const collect = (dir: string) =>
   Effect.gen(function* () {
-    const stored = yield* StoredFiles.look(dir)
     const feed = yield* FeedDirectory.openReadOnly(dir)
     const held = yield* feed.downloaded()
     return {
@@ -40,8 +39,8 @@ const collect = (dir: string) =>
       byteLength: feed.byteLength,
       held,
       whole: held === feed.length,
-      writable: stored.secretKey,
-      signature: yield* LastSignature.check(feed, stored),
+      writable: yield* StoredFiles.hasSecretKey(dir),
+      signature: yield* LastSignature.check(feed),
       crypto: feed.crypto
     } satisfies FeedInfo
   }).pipe(Effect.mapError(FeedDirectory.explain(dir)))

@@ -5,7 +5,6 @@ import { failed } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
 import * as LastSignature from "../LastSignature.js"
 import * as StandardOutput from "../StandardOutput.js"
-import * as StoredFiles from "../StoredFiles.js"
 
 const WHAT_HOLDS = {
   valid: "signed by the feed's key",
@@ -14,9 +13,8 @@ const WHAT_HOLDS = {
 
 export const verify = Command.make("verify", { dir: FeedDirectory.directory }, ({ dir }) =>
   Effect.gen(function* () {
-    const stored = yield* StoredFiles.look(dir)
     const feed = yield* FeedDirectory.openReadOnly(dir)
-    const last = yield* LastSignature.check(feed, stored).pipe(Effect.mapError(FeedDirectory.explain(dir)))
+    const last = yield* LastSignature.check(feed).pipe(Effect.mapError(FeedDirectory.explain(dir)))
     if (last.state === "invalid") {
       return yield* failed(LastSignature.describeInvalid(dir, feed, last.index + 1))
     }

@@ -84,12 +84,16 @@ const openIn = (options: CoreOptions, lifetime: Scope.CloseableScope) =>
     return yield* openFiles({ options, files, crypto, lifetime, scope, identity })
   })
 
+/**
+ * The sizes, against the order in which a commit writes: while another process appends, each file covers at least what the one
+ * before it speaks of.
+ */
 const readSizes = (files: FeedFiles): Effect.Effect<FileSizes, StorageError> =>
   Effect.gen(function* () {
     return {
-      tree: yield* files.size("tree"),
-      signatures: yield* files.size("signatures"),
       bitfield: yield* files.size("bitfield"),
+      signatures: yield* files.size("signatures"),
+      tree: yield* files.size("tree"),
       data: yield* files.size("data")
     }
   })
@@ -136,8 +140,9 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
         : { publicKey: identity.key, secretKey: identity.secretKey }
     yield* checkSecretKey(opening.crypto, keys)
     if (identity.action === "overwrite") yield* wipe(files)
-    const sizes = yield* readSizes(files)
-    const pages = yield* readBitfield(files, sizes)
+    const bitfieldSize = yield* files.size("bitfield")
+    const pages = yield* readBitfield(files, bitfieldSize)
+    const sizes = { ...(yield* readSizes(files)), bitfield: bitfieldSize }
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
     if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
     yield* recover(core, sizes)
@@ -192,6 +197,7 @@ const makeCore = (
       writer: new WriteLock(),
       appends: new AppendQueue(),
       tip: Merkle.emptyTip,
+      claimedLength: 0,
       contiguous: 0,
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),
@@ -210,11 +216,11 @@ const wipe = (files: FeedFiles): Effect.Effect<void, StorageError> =>
 /** The bitfield's pages, after the headers of all three headered files were checked. */
 const readBitfield = (
   files: FeedFiles,
-  sizes: FileSizes
+  size: number
 ): Effect.Effect<BitfieldPages, CorruptStorage | StorageError> =>
   Effect.gen(function* () {
     const [bitfield, signatures, tree] = yield* files.read([
-      { file: "bitfield", offset: 0, length: Math.max(sizes.bitfield, Sleep.HEADER_SIZE) },
+      { file: "bitfield", offset: 0, length: Math.max(size, Sleep.HEADER_SIZE) },
       { file: "signatures", offset: 0, length: Sleep.HEADER_SIZE },
       { file: "tree", offset: 0, length: Sleep.HEADER_SIZE }
     ])
