@@ -17,7 +17,7 @@ import * as Hash from "../../domain/Hash.js"
 import { ENTRY_SIZE, type TreeNode, decode } from "../../domain/Node.js"
 import * as Recovery from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
-import { extentOf } from "./readBlocks.js"
+import { extentOf, readData } from "./readBlocks.js"
 import { applyBits, commit } from "./commit.js"
 import type { FeedCore } from "./FeedCore.js"
 import { type Found, extendSigned, findSigned } from "./recoverLength.js"
@@ -154,7 +154,7 @@ const rebuildPiece = (core: FeedCore, root: TreeNode, offset: number, from: numb
     for (const { leaf, offset: start } of found.leaves) {
       const block = FlatTree.block(leaf.index)
       if (block < from) continue
-      const [bytes] = yield* core.files.read([{ file: "data", offset: start, length: leaf.size }])
+      const [bytes] = yield* readData(core, start, leaf.size)
       if (equals(Hash.leafHash(core.crypto.blake2b256, bytes!), leaf.hash)) {
         held.push({ _tag: "Have", start: block, end: block + 1, held: true })
       }

@@ -11,6 +11,7 @@ import * as Recovery from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { commit } from "./commit.js"
 import type { FeedCore } from "./FeedCore.js"
+import { readData } from "./readBlocks.js"
 import { readEntries, readNodes, readSignature } from "./readNodes.js"
 
 /** The longest log that is proven, and the longest that a signature or the tree-bits claim. */
@@ -151,7 +152,7 @@ const provenLeaves = (
       const entry = entries.subarray(2 * ENTRY_SIZE * i, 2 * ENTRY_SIZE * i + ENTRY_SIZE)
       const leaf = decode(FlatTree.leaf(start + i), entry)
       if (leaf === undefined) return [...leaves, undefined]
-      const [block] = yield* core.files.read([{ file: "data", offset: next, length: leaf.size }])
+      const [block] = yield* readData(core, next, leaf.size)
       if (!equals(Hash.leafHash(core.crypto.blake2b256, block!), leaf.hash)) return [...leaves, undefined]
       leaves.push(leaf)
       next += leaf.size
