@@ -6,6 +6,7 @@ import * as path from "node:path"
 import { Crypto, Feed, type FileName, type Read, Storage, toHex } from "../../src/index.js"
 import { layer as nodeLayer } from "../../src/node.js"
 import { temporaryDirectory } from "../temporaryDirectory.js"
+import { type Instrument, withInstrument } from "./InstrumentedStorage.js"
 import {
   FILES,
   bytes,
@@ -564,6 +565,23 @@ describe("claimedLength", () => {
         const cut = yield* openText({ readOnly: true })
         expect([cut.length, cut.claimedLength]).toEqual([1, 3])
       })
+  )
+})
+
+describe("a bitfield that is mostly a hole", () => {
+  onEachStorage("is read in pieces", () =>
+    Effect.gen(function* () {
+      yield* threeBlocks
+      yield* overwriteFile("bitfield", new Uint8Array(1), 32 + 5000 * 3584 - 1)
+      const lengths: Array<number> = []
+      const noting: Instrument = ({ operation, file, length }) => {
+        if (operation === "read" && file === "bitfield") lengths.push(length)
+        return undefined
+      }
+      const feed = yield* withInstrument(noting)(Feed.open())
+      expect([feed.length, yield* feed.downloaded()]).toEqual([3, 3])
+      expect(Math.max(...lengths)).toBeLessThan(4 * 1024 * 1024)
+    })
   )
 })
 

@@ -213,6 +213,9 @@ const wipe = (files: FeedFiles): Effect.Effect<void, StorageError> =>
     { discard: true }
   )
 
+/** Read at a time, 3.5 MB: a sparse feed's bitfield can be mostly holes, which must not take memory. */
+const PIECE_PAGES = 1024
+
 /** The bitfield's pages, after the headers of all three headered files were checked. */
 const readBitfield = (
   files: FeedFiles,
@@ -220,7 +223,7 @@ const readBitfield = (
 ): Effect.Effect<BitfieldPages, CorruptStorage | StorageError> =>
   Effect.gen(function* () {
     const [bitfield, signatures, tree] = yield* files.read([
-      { file: "bitfield", offset: 0, length: Math.max(size, Sleep.HEADER_SIZE) },
+      { file: "bitfield", offset: 0, length: Sleep.HEADER_SIZE },
       { file: "signatures", offset: 0, length: Sleep.HEADER_SIZE },
       { file: "tree", offset: 0, length: Sleep.HEADER_SIZE }
     ])
@@ -228,7 +231,14 @@ const readBitfield = (
     yield* checkHeader("tree", tree!, [ENTRY_SIZE])
     const pageSize = yield* checkHeader("bitfield", bitfield!, [PAGE_SIZE, OLD_PAGE_SIZE])
     const pages = new BitfieldPages(pageSize ?? PAGE_SIZE)
-    pages.load(bitfield!.subarray(Sleep.HEADER_SIZE))
+    const piece = PIECE_PAGES * pages.pageSize
+    for (let start = 0; Sleep.HEADER_SIZE + start < size; start += piece) {
+      const offset = Sleep.HEADER_SIZE + start
+      const [bytes] = yield* files.read([
+        { file: "bitfield", offset, length: Math.min(piece, size - offset) }
+      ])
+      pages.load(bytes!, start / pages.pageSize)
+    }
     return pages
   })
 
