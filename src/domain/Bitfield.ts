@@ -40,6 +40,11 @@ export class Bitfield implements HeldNodes {
     return (this.pages.byte(this.pages.have, (block - bit) / 8) & (128 >> bit)) !== 0
   }
 
+  /** The have-bits of blocks 8 `at` .. 8 `at` + 7, the first the most significant. */
+  haveByte(at: number): number {
+    return this.pages.byte(this.pages.have, at)
+  }
+
   /** How many blocks of [start, end) are held. */
   count(start: number, end: number): number {
     let total = 0

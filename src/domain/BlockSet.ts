@@ -53,14 +53,27 @@ export class BlockSet {
     }
   }
 
-  /** First byte at or after `at`, before byte `end`, whose page exists; `end` when there is none. Skips what is not there. */
-  nextPage(at: number, end: number): number {
-    if (this.#pages.has(Math.floor(at / PAGE_BYTES))) return at
-    let next = end
-    for (const number of this.#pages.keys()) {
+  /** First byte at or after `at`, before byte `end`, that is not zero; `end` when there is none. What is not there costs nothing. */
+  nextHeldByte(at: number, end: number): number {
+    let next = at
+    while (next < end) {
+      const number = Math.floor(next / PAGE_BYTES)
+      const page = this.#pages.get(number)
+      if (page === undefined) {
+        next = this.#nextPage(number) * PAGE_BYTES
+        continue
+      }
       const first = number * PAGE_BYTES
-      if (first > at && first < next) next = first
+      for (let i = next - first; i < PAGE_BYTES; i++) if (page[i] !== 0) return Math.min(first + i, end)
+      next = first + PAGE_BYTES
     }
+    return end
+  }
+
+  #nextPage(after: number): number {
+    if (this.#pages.has(after + 1)) return after + 1
+    let next = Number.POSITIVE_INFINITY
+    for (const number of this.#pages.keys()) if (number > after && number < next) next = number
     return next
   }
 

@@ -16,7 +16,9 @@ import type * as Wire from "./Wire.js"
 /** Blocks of one Want: what the peers ask for at a time. */
 export const REGION_BLOCKS = 1_048_576
 /** Regions whose bits are kept at a time, 128 KB each at most. */
-export const MOST_REGIONS = 32
+const MOST_REGIONS = 32
+/** Regions that are looked at in the life of a connection. */
+const MOST_REGIONS_EVER = 16_384
 /** Requests and Wants that wait for an answer; who asks for more at once is hostile. */
 const MOST_ASKS = 16_384
 /** A Want is answered for this many blocks at most. */
@@ -91,8 +93,10 @@ export class Peer {
   expired = 0
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
-  /** Regions that we wanted; whether the answer has come. */
+  /** Regions that we wanted and whose bits are kept; whether the answer has come. */
   readonly #regions = new Map<number, boolean>()
+  /** Regions that had nothing more for us: their bits are not kept. */
+  readonly #exhausted = new Set<number>()
 
   constructor(
     readonly options: PeerOptions,
@@ -118,9 +122,9 @@ export class Peer {
     return open
   }
 
-  /** Whether what it has of `block` is known to us. */
-  knows(block: number): boolean {
-    return this.#regions.get(Math.floor(block / REGION_BLOCKS)) === true
+  /** Whether the bits of a region are known, or were and had nothing more for us. */
+  knows(region: number): boolean {
+    return this.#regions.get(region) === true || this.#exhausted.has(region)
   }
 
   receive(message: Wire.Message, now: number): ReadonlyArray<Action> {
@@ -148,15 +152,16 @@ export class Peer {
     }
   }
 
-  /** Wants region `region` described, if it is not yet and there is room. */
-  wantRegion(region: number, complete: (region: number) => boolean): ReadonlyArray<Action> {
-    if (this.#regions.has(region)) return none
+  /** Wants a region described, if it is not yet and there is room; `isExhausted` tells which regions make room. */
+  wantRegion(region: number, isExhausted: (region: number) => boolean): ReadonlyArray<Action> {
+    if (this.#regions.has(region) || this.#exhausted.has(region)) return none
     const actions: Array<Action> = []
     if (this.#regions.size >= MOST_REGIONS) {
-      const done = [...this.#regions.keys()].find((one) => one !== 0 && complete(one))
-      if (done === undefined) return none
+      const done = [...this.#regions].find(([one, known]) => one !== 0 && known && isExhausted(one))?.[0]
+      if (done === undefined || this.#exhausted.size >= MOST_REGIONS_EVER) return none
       const [start, end] = [done * REGION_BLOCKS, (done + 1) * REGION_BLOCKS]
       this.#regions.delete(done)
+      this.#exhausted.add(done)
       this.remote.drop(start, end)
       actions.push({ _tag: "Send", message: { _tag: "Unwant", start, length: REGION_BLOCKS } })
     }
@@ -207,6 +212,10 @@ export class Peer {
     const end = have.start + have.length
     if (end > MOST_BLOCKS) return failed("malformed", `a log of ${end} blocks`)
     this.remoteLength = Math.max(this.remoteLength, end)
+    for (const region of this.#exhausted) {
+      if (end > region * REGION_BLOCKS && have.start < (region + 1) * REGION_BLOCKS)
+        this.#exhausted.delete(region)
+    }
     this.#setKnown(have.start, end, true)
     return changed
   }
