@@ -10,6 +10,7 @@ export {
   Network,
   type NetworkService
 } from "./services/Network.js"
+export * as Replication from "./services/Replication.js"
 export { type FeedFiles, type Read, Storage, type StorageService, type Write } from "./services/Storage.js"
 export * as CryptoNoble from "./layers/CryptoNoble.js"
 export * as NetworkMemory from "./layers/NetworkMemory.js"

@@ -1,0 +1,186 @@
+/**
+ * One feed on one connection: the peer's state machine, what waits to be told, asked and stored, and whether it is over.
+ * Everything here is synchronous; the session's fibers call it, and send what it writes.
+ */
+import type { Channel, Multiplexer } from "../../domain/Multiplexer.js"
+import { type Action, Peer, type PeerOptions } from "../../domain/Peer.js"
+import type { ProtocolError } from "../../domain/Errors.js"
+import type { Claim } from "../../domain/Proof.js"
+import * as TreeIndex from "../../domain/TreeIndex.js"
+import type * as Wire from "../../domain/Wire.js"
+import type { FeedCore } from "../feed/FeedCore.js"
+import type { Swarm } from "./Swarm.js"
+
+/** What a member needs of its session. */
+export interface Host {
+  readonly multiplexer: Multiplexer
+  /** There is something to do for the writing fiber. */
+  readonly wake: () => void
+  readonly onExtension: (member: Member, id: number, payload: Uint8Array) => void
+  readonly onAck: (member: Member, start: number, length: number) => void
+  /** The feed was closed under the session. */
+  readonly feedClosed: (member: Member) => void
+}
+
+/** Blocks that came or went, to be told in this order. */
+interface News {
+  readonly start: number
+  end: number
+  readonly held: boolean
+}
+
+export class Member {
+  readonly peer: Peer
+  /** Blocks that came and are to be verified. */
+  claims: Array<Claim> = []
+  /** Whether replication of this feed is over on this connection. */
+  finished = false
+  /** Whether the other side wants an acknowledgement for each block. */
+  remoteAck = false
+  #ready = false
+  #news: Array<News> = []
+  #dirty = true
+  #saidDone = false
+
+  constructor(
+    readonly core: FeedCore,
+    readonly swarm: Swarm,
+    readonly channel: Channel,
+    readonly options: PeerOptions,
+    readonly host: Host
+  ) {
+    const { bitfield } = core
+    this.peer = new Peer(options, {
+      get length() {
+        return core.tip.length
+      },
+      has: (block) => bitfield.has(block)
+    })
+  }
+
+  /** Something has changed that may give it something to ask. */
+  look(): void {
+    if (this.finished) return
+    this.#dirty = true
+    this.host.wake()
+  }
+
+  /** Blocks have come, or gone. */
+  tell(start: number, end: number, held: boolean): void {
+    if (this.finished) return
+    const last = this.#news[this.#news.length - 1]
+    if (last !== undefined && last.held === held && last.end === start) last.end = end
+    else this.#news.push({ start, end, held })
+  }
+
+  closed(): void {
+    if (!this.finished) this.host.feedClosed(this)
+  }
+
+  /** Both sides opened the feed and shook hands: it may be spoken of. */
+  ready(): void {
+    this.#ready = true
+    this.look()
+  }
+
+  /** Takes what the peer's state machine wants done; an error ends the connection. */
+  perform(actions: ReadonlyArray<Action>): ProtocolError | undefined {
+    for (const action of actions) {
+      switch (action._tag) {
+        case "Send":
+          this.send(action.message)
+          break
+        case "Store":
+          this.claims.push(action.claim)
+          break
+        case "Release":
+          this.swarm.downloads.release(action.index)
+          this.look()
+          break
+        case "Acked":
+          this.host.onAck(this, action.start, action.length)
+          break
+        case "Extension":
+          this.host.onExtension(this, action.id, action.payload)
+          break
+        case "Changed":
+          this.look()
+          break
+        case "Fail":
+          return action.error
+      }
+    }
+    if (this.peer.asks.length > 0) this.host.wake()
+    return undefined
+  }
+
+  send(message: Wire.Message): boolean {
+    return this.host.multiplexer.send(this.channel, message)
+  }
+
+  /** Writes what is to be told and asked now. */
+  write(now: number): void {
+    if (this.finished || !this.#ready) return
+    this.#writeNews()
+    if (!this.#dirty) return
+    this.#dirty = false
+    if (this.peer.downloading) {
+      const { downloads } = this.swarm
+      for (const region of downloads.regions(this.peer)) {
+        this.perform(this.peer.wantRegion(region, (one) => downloads.isExhausted(this.peer, one)))
+      }
+      for (const { index, bytes, hash } of downloads.fill(this.peer, now)) {
+        this.peer.requested(index, hash, bytes, now)
+        const nodes = TreeIndex.digest(this.core.bitfield, index)
+        this.send({ _tag: "Request", index, bytes, hash, nodes })
+      }
+    }
+    if (!this.options.live) this.#writeEnd()
+  }
+
+  /** What it does not have is told; the last word for what it asked for is its own Have. */
+  #writeNews(): void {
+    const news = this.#news
+    if (news.length === 0) return
+    this.#news = []
+    if (!this.peer.remoteWants) return
+    for (const { start, end, held } of news) {
+      if (held && end - start === 1 && this.peer.remote.has(start)) continue
+      const range = { start, length: end - start }
+      this.send(held ? { _tag: "Have", ...range, ack: false } : { _tag: "Unhave", ...range })
+    }
+  }
+
+  /** When neither side wants anything more, it is over. Told twice, once as we end, and once if we never began. */
+  #writeEnd(): void {
+    const { peer } = this
+    if (peer.downloading && this.#isDone()) {
+      peer.downloading = false
+      this.#saidDone = true
+      this.send({ _tag: "Info", uploading: true, downloading: false })
+    }
+    if (peer.downloading || peer.remoteDownloading) return
+    if (!this.#saidDone) this.send({ _tag: "Info", uploading: false, downloading: false })
+    this.finish()
+  }
+
+  #isDone(): boolean {
+    if (this.claims.length > 0 || !this.swarm.downloads.isDone(this.peer)) return false
+    // Who fetches single blocks goes on until the other side has had enough.
+    return !this.core.sparse || (!this.peer.remoteDownloading && this.core.demand.ranges.size === 0)
+  }
+
+  /** Whether the other side still owes something: its going away now cuts something short. */
+  get isOwed(): boolean {
+    return !this.finished && this.peer.downloading && (this.peer.inFlight > 0 || this.peer.openWants > 0)
+  }
+
+  finish(): void {
+    if (this.finished) return
+    this.finished = true
+    this.claims = []
+    this.#news = []
+    this.swarm.remove(this)
+    this.host.wake()
+  }
+}
