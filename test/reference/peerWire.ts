@@ -33,20 +33,29 @@ export type Tag = Message["_tag"]
 /** `messages.js`: all but Extension, which is no protobuf. */
 export const messages = requireOfProtocol("./messages") as Record<Exclude<Tag, "Extension">, PeerMessage>
 
-export interface PeerFeed {
-  readonly on: (event: string, listen: (...args: ReadonlyArray<unknown>) => void) => void
-  readonly extension: (name: string, payload: Buffer) => void
-  readonly have: (message: object) => void
-  readonly data: (message: object) => void
+/** A channel of a stream. */
+export interface PeerChannel {
+  readonly on: (event: string, listen: (...values: ReadonlyArray<unknown>) => void) => void
 }
 
 export interface PeerStream extends Duplex {
-  readonly feed: (key: Buffer, options?: object) => PeerFeed
+  readonly feed: (key: Buffer, options?: object) => PeerChannel
   readonly remoteId: Uint8Array | null
   readonly remoteLive: boolean
   readonly remoteUserData: Uint8Array | null
   readonly remoteAck: boolean
   readonly remoteSupports: (name: string) => boolean
+}
+
+/**
+ * Encryption needs `sodium-native@2` there, which no longer builds everywhere. Without it the peer finds the `sodium-native@5` that we
+ * have, which lacks the stream's function, and throws at the first encrypted stream. It is given the one of its own JavaScript version.
+ */
+const sodium = requireOfProtocol("sodium-universal") as { crypto_stream_xor_instance?: unknown }
+if (sodium.crypto_stream_xor_instance === undefined) {
+  const ofSodium = createRequire(requireOfProtocol.resolve("sodium-universal"))
+  const inJavaScript = ofSodium("sodium-javascript") as { readonly crypto_stream_xor_instance: unknown }
+  sodium.crypto_stream_xor_instance = inJavaScript.crypto_stream_xor_instance
 }
 
 /** The package itself. */
