@@ -31,7 +31,7 @@ const CASES = [
   ],
   [
     Errors.InvalidProof,
-    new Errors.InvalidProof({ index: 7, detail: "a node has no position" }),
+    new Errors.InvalidProof({ index: 7, reason: "wrong", detail: "a node has no position" }),
     "invalid proof of block 7: a node has no position"
   ],
   [

@@ -656,6 +656,21 @@ describe("closing", () => {
     })
   )
 
+  inMemory("leaves nothing in the scope that the feed was opened in", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const kept = () =>
+        (scope as unknown as { state: { finalizers: Map<unknown, unknown> } }).state.finalizers.size
+      for (let i = 0; i < 3; i++) {
+        const feed = yield* Scope.extend(Feed.open(), scope)
+        expect(kept()).toBe(1)
+        yield* feed.close
+        expect(kept()).toBe(0)
+      }
+      yield* Scope.close(scope, Exit.void)
+    })
+  )
+
   onEachStorage("waits for the append under way", () =>
     Effect.gen(function* () {
       const feed = yield* openText()

@@ -43,6 +43,8 @@ export interface FeedCore {
   readonly listeners: Set<(event: FeedEvent) => void>
   /** What the feed was opened in: fibers of its own run with the same clock, logger and references. */
   readonly runtime: Runtime.Runtime<never>
+  /** From opening to closing, within the scope that the feed was opened in. */
+  readonly lifetime: Scope.CloseableScope
   /** Holds the files and their lock; closed with the feed. */
   readonly scope: Scope.CloseableScope
   /** Whoever plans a change holds it until the change is committed. */

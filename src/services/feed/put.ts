@@ -77,12 +77,11 @@ const putInTurn = Effect.fnUntraced(function* (
   if (failure !== undefined) return yield* Effect.fail(failure)
 })
 
-/** One read for all claims of the nodes that they need; wrong ones are told when their turn comes. */
+/** One read for all claims of the nodes that they need of those stored. */
 const readAhead = (core: FeedCore, claims: ReadonlyArray<Proof.Claim>, known: Verified.KnownNodes) => {
   const positions = new Set<Position>()
   for (const claim of claims) {
-    const plan = Proof.plan(core.bitfield, claim)
-    if (Either.isRight(plan)) for (const position of plan.right.reads) positions.add(position)
+    for (const position of Proof.reads(core.bitfield, claim)) positions.add(position)
   }
   return readKnown(core, [...positions], known)
 }
@@ -133,6 +132,7 @@ const checkRoots = (
       if (equals(message, core.key)) return
       return yield* new InvalidProof({
         index: claim.index,
+        reason: "incomplete",
         detail: "it ends in roots, but no signature came with it"
       })
     }
@@ -156,7 +156,13 @@ const offsetOf = (
   const extent = extentOf(core, index, (position) => own.get(position) ?? known.verifiedSize(position))
   return Effect.flatMap(extent, (found) =>
     found === undefined || !Number.isSafeInteger(found.offset)
-      ? Effect.fail(new InvalidProof({ index, detail: "the nodes to the left of the block are not known" }))
+      ? Effect.fail(
+          new InvalidProof({
+            index,
+            reason: "incomplete",
+            detail: "the nodes to the left of the block are not known"
+          })
+        )
       : Effect.succeed(found.offset)
   )
 }
