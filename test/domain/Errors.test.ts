@@ -40,6 +40,16 @@ const CASES = [
     "the signature for length 3 was not made by this feed's key"
   ],
   [
+    Errors.ProtocolError,
+    new Errors.ProtocolError({ reason: "timeout", detail: "nothing was heard for 7500 ms" }),
+    "protocol error (timeout): nothing was heard for 7500 ms"
+  ],
+  [
+    Errors.NetworkError,
+    new Errors.NetworkError({ reason: "refused", operation: "connect", address: "127.0.0.1:1" }),
+    "cannot connect 127.0.0.1:1 (refused)"
+  ],
+  [
     Errors.NotWritable,
     new Errors.NotWritable({ reason: "no-secret-key" }),
     "this feed is not writable: its secret key is not here"
