@@ -10,7 +10,7 @@ import { Expected } from "../../domain/Expected.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import type * as Wire from "../../domain/Wire.js"
 import type { FeedCore } from "../feed/FeedCore.js"
-import type { Swarm } from "./Swarm.js"
+import type { Participant, Swarm } from "./Swarm.js"
 
 /** What a member needs of its session. */
 export interface Host {
@@ -30,7 +30,7 @@ interface News {
   readonly held: boolean
 }
 
-export class Member {
+export class Member implements Participant {
   readonly peer: Peer
   /** Blocks that came and are to be verified. */
   claims: Array<Claim> = []
