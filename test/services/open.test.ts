@@ -502,6 +502,18 @@ describe("one writer", () => {
     })
   )
 
+  onEachStorage("of many who make a feed one after the other, one does, and its feed stays untouched", () =>
+    Effect.gen(function* () {
+      const first = yield* Feed.open({ openExisting: false })
+      const exists = { _tag: "OpenRefused", reason: "exists" }
+      yield* untouched(expectFailure(Feed.open({ openExisting: false }), exists))
+      yield* first.append(bytes("a"))
+      yield* first.close
+      yield* untouched(expectFailure(Feed.open({ openExisting: false, ...(yield* keyPair(2)) }), exists))
+      expect((yield* Feed.open()).length).toBe(1)
+    })
+  )
+
   onEachStorage("a refused open frees the lock", () =>
     Effect.gen(function* () {
       yield* threeBlocks

@@ -1,10 +1,10 @@
 /** open: who this feed is, then its files, then what they prove. Nothing is touched before it is known that it may be. */
-import { Effect, ExecutionStrategy, Exit, Scope } from "effect"
+import { Deferred, Effect, ExecutionStrategy, Exit, Scope } from "effect"
 import { Bitfield } from "../../domain/Bitfield.js"
 import { BitfieldPages, OLD_PAGE_SIZE, PAGE_SIZE } from "../../domain/BitfieldPages.js"
 import { equals } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
-import { CorruptStorage, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import { CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
 import * as Hash from "../../domain/Hash.js"
 import * as Identity from "../../domain/Identity.js"
 import * as Merkle from "../../domain/Merkle.js"
@@ -32,6 +32,8 @@ export interface CoreOptions {
   readonly secretKey?: Uint8Array
   /** Make a feed where none is stored (the default), or fail with `OpenRefused`. */
   readonly createIfMissing?: boolean
+  /** Open a feed that is stored (the default), or fail with `OpenRefused`: of many who create one, one succeeds. */
+  readonly openExisting?: boolean
   /** Drop what is stored and start an empty feed: with a new key pair, unless keys are given. Default false. */
   readonly overwrite?: boolean
   /** Store the secret key beside the feed. Default true. */
@@ -109,6 +111,7 @@ const decideIdentity = (files: FeedFiles, options: CoreOptions) =>
         key: options.key,
         secretKey: options.secretKey,
         createIfMissing: options.createIfMissing !== false && options.readOnly !== true,
+        openExisting: options.openExisting !== false,
         overwrite: options.overwrite === true && options.readOnly !== true
       },
       { key: key!, secretKey: secretKey ?? new Uint8Array(0), otherFiles }
@@ -191,6 +194,7 @@ const makeCore = (
       tip: Merkle.emptyTip,
       contiguous: 0,
       closed: false,
+      closing: yield* Deferred.make<never, FeedClosed>(),
       broken: undefined
     }
   })
