@@ -106,6 +106,31 @@ describe("create", () => {
   })
 })
 
+describe("a directory with somebody else's files", () => {
+  it("is left as it is", async () => {
+    const names = ["key", "secret_key", "tree", "signatures", "bitfield", "data"]
+    for (const [i, name] of names.entries()) {
+      const dir = `strange-${i}`
+      fs.mkdirSync(inDirectory(dir))
+      write(`${dir}/${name}`, "a text of twenty-six bytes")
+      expectFailure(await run(["create", dir]), 1, new RegExp(`^hypercore: ${dir}: corrupt feed: ${name}: `))
+      expectFailure(await run(["append", "--create", dir], "x"), 1, new RegExp(` ${name}: `))
+      expect(fs.readdirSync(inDirectory(dir))).toEqual([name])
+      expect(fs.readFileSync(inDirectory(`${dir}/${name}`), "utf8")).toBe("a text of twenty-six bytes")
+    }
+  })
+
+  it("also when it could be a feed's key", async () => {
+    fs.mkdirSync(inDirectory("lone"))
+    write("lone/key", "k".repeat(32))
+    const refusal = "lone: the secret key is not stored here; give it with --secret-key-file"
+    expectFailure(await run(["append", "lone"], "x"), 1, refusal)
+    expectFailure(await run(["append", "--create", "lone"], "x"), 1, refusal)
+    expectFailure(await run(["create", "lone"]), 1, /a feed is stored here already: 6b6b/)
+    expect(fs.readdirSync(inDirectory("lone"))).toEqual(["key"])
+  })
+})
+
 describe("append", () => {
   it("makes each file one block, also an empty one", async () => {
     const bytes = Buffer.from([0, 10, 255, 10])
