@@ -336,6 +336,33 @@ describe("damage", () => {
     expectFailure(await run(["append", "forged"], "d"), 1, /^hypercore: forged: corrupt feed: signatures: /)
   })
 
+  it("finds a lost key in the secret key; without both it has to be given", async () => {
+    await feedOf("keyless", ["a", "b"])
+    const { key } = await infoOf("keyless")
+    fs.rmSync(inDirectory("keyless/key"))
+    expect(await infoOf("keyless")).toMatchObject({ key, length: 2, writable: true })
+    expectFailure(await run(["create", "keyless"]), 1, `keyless: a feed is stored here already: ${key}`)
+    expect(await textOf(["cat", "keyless"])).toBe("ab")
+    fs.rmSync(inDirectory("keyless/secret_key"))
+    const lost =
+      "keyless: corrupt feed: key: it is missing, though other files of a feed are there; give the key to open them"
+    const calls = [["info"], ["cat"], ["verify"], ["audit"], ["create"], ["get", "1"]]
+    const at = ([name, ...rest]: ReadonlyArray<string>, ...options: ReadonlyArray<string>) =>
+      run([name!, ...options, "keyless", ...rest])
+    for (const call of calls) expectFailure(await at(call), 1, lost)
+    const noSecret = "keyless: the secret key is not stored here; give it with --secret-key-file"
+    expectFailure(await run(["append", "keyless"], "x"), 1, noSecret)
+    for (const call of calls.filter(([name]) => name !== "create" && name !== "audit")) {
+      expectSuccess(await at(call, "--key", key))
+    }
+    expectFailure(await at(["create"], "--key", key), 1, `keyless: a feed is stored here already: ${key}`)
+    expect(fs.existsSync(inDirectory("keyless/key"))).toBe(false)
+    expectSuccess(await at(["audit"], "--key", key))
+    expect(await infoOf("keyless")).toMatchObject({ key, length: 2, writable: false })
+    const other = "0".repeat(64)
+    expectFailure(await at(["info"], "--key", other), 1, /another feed is stored here: /)
+  })
+
   it("finds a file that is none of a feed's", async () => {
     await feedOf("mixed", ["a"])
     flipBit("mixed/tree", 0)

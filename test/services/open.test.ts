@@ -482,6 +482,36 @@ describe("readOnly", () => {
     })
   )
 
+  onEachStorage("finds a lost key in the secret key, or takes the given one", () =>
+    Effect.gen(function* () {
+      const { publicKey } = yield* keyPair(1)
+      yield* threeBlocks
+      yield* cutFile("key", 0)
+      const found = yield* untouched(Feed.open(readOnly))
+      expect([toHex(found.key), found.length, found.writable]).toEqual([toHex(publicKey), 3, false])
+      yield* expectFailure(found.append(bytes("x")), { _tag: "NotWritable", reason: "read-only" })
+      yield* cutFile("secret_key", 63)
+      yield* expectFailure(Feed.open(readOnly), { _tag: "CorruptStorage", file: "secret_key" })
+      expect((yield* Feed.open({ ...readOnly, key: publicKey })).length).toBe(3)
+      yield* cutFile("secret_key", 0)
+      yield* expectFailure(Feed.open(readOnly), { _tag: "CorruptStorage", file: "key" })
+      expect((yield* untouched(Feed.open({ ...readOnly, key: publicKey }))).length).toBe(3)
+    })
+  )
+
+  it.scoped("says that the key is lost where the secret key may not be read", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      yield* Effect.provide(threeBlocks, nodeLayer({ directory }))
+      fs.rmSync(path.join(directory, "key"))
+      // A directory cannot be read as a file, by root neither.
+      fs.rmSync(path.join(directory, "secret_key"))
+      fs.mkdirSync(path.join(directory, "secret_key"))
+      const opening = Effect.provide(Feed.open(readOnly), nodeLayer({ directory }))
+      yield* expectFailure(opening, { _tag: "CorruptStorage", file: "key" })
+    })
+  )
+
   onEachStorage("makes no feed", () =>
     Effect.gen(function* () {
       const missing = { _tag: "OpenRefused", reason: "missing" }

@@ -1,7 +1,7 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Effect, Option } from "effect"
-import { toHex } from "../../index.js"
+import { type Feed, toHex } from "../../index.js"
 import { type CommandFailed, failed } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
 import * as Key from "../Key.js"
@@ -22,8 +22,8 @@ const options = {
 }
 
 /** Refuses a directory that holds a feed already, whatever its key and its state. */
-const checkVacant = (dir: string): Effect.Effect<void, CommandFailed> =>
-  FeedDirectory.attempt(dir, { readOnly: true }).pipe(
+const checkVacant = (dir: string, keys: Feed.OpenOptions): Effect.Effect<void, CommandFailed> =>
+  FeedDirectory.attempt(dir, { ...keys, readOnly: true }).pipe(
     Effect.matchEffect({
       onSuccess: (feed) => failed(`${dir}: a feed is stored here already: ${toHex(feed.key)}`),
       onFailure: (error) =>
@@ -37,12 +37,15 @@ const checkVacant = (dir: string): Effect.Effect<void, CommandFailed> =>
 export const create = Command.make("create", options, ({ dir, key, secretKeyFile }) =>
   Effect.gen(function* () {
     const secretKey = yield* Key.readSecretKey(secretKeyFile)
-    yield* checkVacant(dir)
+    const keys = {
+      ...Option.match(key, { onNone: () => ({}), onSome: (key) => ({ key }) }),
+      ...Option.match(secretKey, { onNone: () => ({}), onSome: (secretKey) => ({ secretKey }) })
+    }
+    yield* checkVacant(dir, keys)
     const feed = yield* FeedDirectory.open(dir, {
       createIfMissing: true,
       durability: "power",
-      ...Option.match(key, { onNone: () => ({}), onSome: (key) => ({ key }) }),
-      ...Option.match(secretKey, { onNone: () => ({}), onSome: (secretKey) => ({ secretKey }) })
+      ...keys
     })
     yield* StandardOutput.writeRows([
       ["key", toHex(feed.key)],

@@ -65,12 +65,15 @@ const readKeys = (files: FeedFiles, options: IdentifyOptions) =>
   Effect.gen(function* () {
     // A byte more than a key has: a longer file is none.
     const [key] = yield* files.read([{ file: "key", offset: 0, length: Sleep.KEY_SIZE + 1 }])
-    // Who only reads needs no secret key, and may not be allowed to see it.
-    if (options.readOnly === true) return { key: key!, secretKey: empty }
-    const [secretKey] = yield* files.read([
-      { file: "secret_key", offset: 0, length: Sleep.SECRET_KEY_SIZE + 1 }
-    ])
-    return { key: key!, secretKey: secretKey! }
+    const readSecret = Effect.map(
+      files.read([{ file: "secret_key", offset: 0, length: Sleep.SECRET_KEY_SIZE + 1 }]),
+      ([secretKey]) => secretKey!
+    )
+    if (options.readOnly !== true) return { key: key!, secretKey: yield* readSecret }
+    // Who only reads needs the secret key only to find a key that is lost, and may not be allowed to see it.
+    const isKnown = key!.length === Sleep.KEY_SIZE || options.key !== undefined
+    const secretKey = isKnown ? empty : yield* Effect.orElseSucceed(readSecret, () => empty)
+    return { key: key!, secretKey }
   })
 
 const ENTRY_SIZES = {
