@@ -1,7 +1,7 @@
 /** Keys as users give them: a public key in hexadecimal, a secret key in a file. */
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
-import { Effect, Either, type Option } from "effect"
+import { Effect, Either, Option } from "effect"
 import { Crypto, fromHex } from "../index.js"
 import { CryptoNode } from "../node.js"
 import { type CommandFailed, failed } from "./Failure.js"
@@ -24,6 +24,14 @@ export const publicKey = Options.text("key").pipe(
   Options.withPseudoName("hex"),
   Options.mapEffect(Parser.forOption("key", parsePublicKey)),
   Options.optional
+)
+
+/** `--key` of a feed that is stored, as what opening takes. */
+export const ofStored = publicKey.pipe(
+  Options.withDescription(
+    "The feed's key: for when the file that holds it is lost, or to be sure which feed it is."
+  ),
+  Options.map(Option.match({ onNone: () => ({}), onSome: (key) => ({ key }) }))
 )
 
 /** `--secret-key-file`: its name. */

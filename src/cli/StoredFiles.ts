@@ -4,11 +4,13 @@ import { Effect } from "effect"
 import * as path from "node:path"
 
 export interface StoredFiles {
+  readonly key: boolean
   readonly secretKey: boolean
   /** The log's length as the last entry of `signatures` claims it. */
   readonly signedLength: number
 }
 
+const KEY_SIZE = 32
 const SECRET_KEY_SIZE = 64
 const HEADER_SIZE = 32
 const SIGNATURE_SIZE = 64
@@ -27,6 +29,7 @@ export const look = (directory: string): Effect.Effect<StoredFiles, never, FileS
       )
     const signatures = Math.max(0, (yield* size("signatures")) - HEADER_SIZE)
     return {
+      key: (yield* size("key")) === KEY_SIZE,
       secretKey: (yield* size("secret_key")) >= SECRET_KEY_SIZE,
       signedLength: Math.floor(signatures / SIGNATURE_SIZE)
     }
