@@ -100,7 +100,8 @@ export abstract class Duplex implements Connection {
     return this.#hasEnded
   }
 
-  protected get isBroken(): boolean {
+  /** Closed, too. */
+  get isBroken(): boolean {
     return this.#fault !== undefined
   }
 

@@ -33,6 +33,7 @@ const REASONS: Record<string, NetworkError["reason"]> = {
 
 /** What an error of the system says; of an AggregateError (one for each address of a name), the first. */
 export const faultOf = (cause: unknown): Fault => {
+  if (cause instanceof SyntaxError) return { reason: "address", cause } // no URL
   const code = (cause as { readonly code?: unknown } | undefined)?.code
   return { reason: (typeof code === "string" ? REASONS[code] : undefined) ?? "io", cause }
 }
