@@ -42,6 +42,8 @@ export const explain =
     switch (`${error._tag} ${error.reason ?? ""}`) {
       case "OpenRefused missing":
         return failed(because(`${directory}: no feed is stored here`, hints.missing))
+      case "StorageError full":
+        return failed(`${directory}: the disk is full`)
       case "StorageError locked":
         return failed(because(`${directory}: another process is writing to this feed`, hints.locked))
       case "BlockUnavailable not-held":

@@ -1,4 +1,5 @@
 /** Keys as users give them: a public key in hexadecimal, a secret key in a file. */
+import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { Effect, Either, type Option } from "effect"
@@ -24,6 +25,12 @@ export const publicKey = Options.text("key").pipe(
   Options.withPseudoName("hex"),
   Options.mapEffect(Parser.forOption("key", parsePublicKey)),
   Options.optional
+)
+
+/** `<key>`: 64 hexadecimal digits. */
+export const publicKeyArgument = Args.text({ name: "key" }).pipe(
+  Args.withDescription("The feed's key: 64 hexadecimal digits."),
+  Args.mapEffect(Parser.forArgument(parsePublicKey))
 )
 
 /** `--secret-key-file`: its name. */
