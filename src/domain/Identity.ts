@@ -11,6 +11,7 @@ export interface IdentityRequest {
   readonly key: Uint8Array | undefined
   readonly secretKey: Uint8Array | undefined
   readonly createIfMissing: boolean
+  readonly openExisting: boolean
   readonly overwrite: boolean
 }
 
@@ -80,6 +81,7 @@ const decideStored = (
   const storedKey = stored.key.length > 0 ? stored.key : storedSecret && publicHalf(storedSecret)
   if (storedKey === undefined) {
     if (stored.otherFiles) {
+      if (!request.openExisting) return refuse("exists", "files of a feed are stored here already")
       return wanted === undefined
         ? corrupt("key", "it is missing, though other files of a feed are there; give the key to open them")
         : Either.right({ key: wanted, secretKey: request.secretKey, action: "open" })
@@ -88,6 +90,10 @@ const decideStored = (
       ? Either.right({ key: wanted, secretKey: request.secretKey, action: "create" })
       : refuse("missing", "no feed is stored here")
   }
+  // One that was cut off after its secret key was never acknowledged: it is finished.
+  const isCutOff = stored.key.length === 0 && !stored.otherFiles
+  if (!request.openExisting && !isCutOff)
+    return refuse("exists", `a feed is stored here already: ${toHex(storedKey)}`)
   if (wanted !== undefined && !equals(wanted, storedKey)) {
     return refuse("other-key", `another feed is stored here: ${toHex(storedKey)}`)
   }

@@ -73,7 +73,11 @@ const malformed = (claim: Claim): string | undefined => {
   return undefined
 }
 
-const fail = (claim: Claim, detail: string) => Either.left(new InvalidProof({ index: claim.index, detail }))
+const fail = (claim: Claim, detail: string) =>
+  Either.left(new InvalidProof({ index: claim.index, reason: "wrong", detail }))
+
+const endsEarly = (claim: Claim, detail: string) =>
+  Either.left(new InvalidProof({ index: claim.index, reason: "incomplete", detail }))
 
 export const plan = (held: HeldNodes, claim: Claim): Either.Either<Plan, InvalidProof> => {
   const problem = malformed(claim)
@@ -84,15 +88,36 @@ export const plan = (held: HeldNodes, claim: Claim): Either.Either<Plan, Invalid
   let next = FlatTree.leaf(claim.index)
   while (!held.hasNode(next)) {
     const sibling = FlatTree.sibling(next)
-    const step = stepTo(held, sibling, given[used])
+    const isGiven = given[used]?.index === sibling
+    const step = bindsSizes(claim, sibling)
+      ? stepTo(held, sibling, given[used])
+      : (storedStep(held, sibling) ?? stepTo(held, sibling, given[used]))
     if (step === undefined) return planRoots(held, claim, steps, next, given.slice(used))
-    if (step._tag === "Given") used++
+    if (isGiven) used++
     steps.push(step)
     next = FlatTree.parent(next)
   }
   const end = { _tag: "Trusted", position: next } as const
   const pair = steps.length === 0 && claim.block !== undefined ? pairOf(held, next) : []
   return Either.right({ claim, steps, end, reads: [...storedIn(steps), next, ...pair] })
+}
+
+/** The stored nodes that a check of the claim may need, as far as can be told from what is held: for reading ahead. Never fails. */
+export const reads = (held: HeldNodes, claim: Claim): Array<Position> => {
+  if (malformed(claim) !== undefined) return []
+  const given = claim.proof.nodes
+  const positions: Array<Position> = []
+  let used = claim.block === undefined ? 1 : 0
+  let next = FlatTree.leaf(claim.index)
+  while (!held.hasNode(next)) {
+    const sibling = FlatTree.sibling(next)
+    if (given[used]?.index === sibling) used++
+    else if (held.hasNode(sibling)) positions.push(sibling)
+    else return positions
+    next = FlatTree.parent(next)
+  }
+  positions.push(next)
+  return positions
 }
 
 /** What `correctSizes` needs: the leaf's sibling and their parent. */
@@ -113,19 +138,27 @@ const planRoots = (
   for (const root of FlatTree.fullRoots(verifiedBy)) {
     if (root === top) continue
     const step = stepTo(held, root, rest[used])
-    if (step === undefined) return fail(claim, `node ${root}, a root, is not given`)
+    if (step === undefined) return endsEarly(claim, `node ${root}, a root, is not given`)
     if (step._tag === "Given") used++
     others.push(step)
   }
-  if (!FlatTree.fullRoots(verifiedBy).includes(top)) return fail(claim, `the way ends at node ${top}`)
+  if (!FlatTree.fullRoots(verifiedBy).includes(top)) return endsEarly(claim, `the way ends at node ${top}`)
   const end = { _tag: "Roots", verifiedBy, others } as const
   return Either.right({ claim, steps, end, reads: storedIn([...steps, ...others]) })
 }
 
-const stepTo = (held: HeldNodes, position: Position, next: TreeNode | undefined): Step | undefined => {
-  if (next !== undefined && next.index === position) return { _tag: "Given", node: next }
-  return held.hasNode(position) ? { _tag: "Stored", position } : undefined
-}
+/**
+ * Whether the hashes upwards vouch for the size of this sibling. A proof without the block binds the sizes of two sibling leaves
+ * only in their sum: by misstating both it could move a block that is held, so of a leaf that is held the stored size counts.
+ */
+const bindsSizes = (claim: Claim, sibling: Position): boolean =>
+  claim.block !== undefined || !FlatTree.isLeaf(sibling)
+
+const stepTo = (held: HeldNodes, position: Position, next: TreeNode | undefined): Step | undefined =>
+  next !== undefined && next.index === position ? { _tag: "Given", node: next } : storedStep(held, position)
+
+const storedStep = (held: HeldNodes, position: Position): Step | undefined =>
+  held.hasNode(position) ? { _tag: "Stored", position } : undefined
 
 const storedIn = (steps: ReadonlyArray<Step>): Array<Position> =>
   steps.flatMap((step) => (step._tag === "Stored" ? [step.position] : []))

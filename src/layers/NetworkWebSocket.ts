@@ -92,7 +92,7 @@ class BrowserConnection extends Duplex {
   #look(): void {
     if (this.#isLooking) return
     this.#isLooking = true
-    this.run(this.#looking)
+    this.run(Effect.interruptible(this.#looking))
   }
 
   readonly #looking: Effect.Effect<void> = Effect.suspend(() => {

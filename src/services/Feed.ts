@@ -148,75 +148,67 @@ export interface Feed<A = Uint8Array, E = never> {
 export const open = <A = Uint8Array, E = never>(
   options: OpenOptions<A, E> = {}
 ): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> =>
-  // Recovery can take long: it can be interrupted, and cleans up after itself until the feed is handed over.
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const core = yield* restore(openCore(options))
-      yield* Effect.addFinalizer(() => Effect.ignoreLogged(close(core)))
-      return make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>))
-    })
+  Effect.map(openCore(options), (core) =>
+    withCore(make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>)), core)
   )
 
 const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> => {
   const decode = (block: Uint8Array): Effect.Effect<A, E> => encoding.decode(block)
   const appendBatch = (values: Iterable<A>): Effect.Effect<number, AppendError | E> =>
     Effect.suspend(() => Effect.flatMap(encodeAll(encoding, values), (blocks) => append(core, blocks)))
-  return withCore(
-    {
-      key: core.key,
-      discoveryKey: core.discoveryKey,
-      sparse: core.sparse,
-      crypto: core.crypto.name,
-      get length() {
-        return core.tip.length
-      },
-      get byteLength() {
-        return core.tip.byteLength
-      },
-      get writable() {
-        return core.secretKey !== undefined && !core.readOnly && !core.closed && core.broken === undefined
-      },
-      get readable() {
-        return !core.closed
-      },
-      get events() {
-        return events(core)
-      },
-      append: (value) =>
-        Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, [block]))),
-      appendBatch,
-      sink: Sink.ignoreLeftover(
-        Sink.foldChunksEffect(
-          0,
-          () => true,
-          (total, values: Chunk.Chunk<A>) => Effect.as(appendBatch(values), total + values.length)
-        )
-      ),
-      get: (index, options) => Effect.flatMap(get(core, index, options), decode),
-      getBatch: (start, end, options) =>
-        Effect.flatMap(getBatch(core, start, end, options), (blocks) => decodeAll(encoding, blocks)),
-      head: (options) => Effect.flatMap(head(core, options), decode),
-      stream: (options) =>
-        Stream.mapChunksEffect(stream(core, options), (blocks) =>
-          Effect.map(decodeAll(encoding, Chunk.toReadonlyArray(blocks)), Chunk.unsafeFromArray)
-        ),
-      has: (start, end) => has(core, start, end),
-      downloaded: (start, end) => downloaded(core, start, end),
-      download: (options) => download(core, options),
-      clear: (start, end) => clear(core, start, end),
-      seek: (byteOffset, options) => seek(core, byteOffset, options),
-      signature: (index) => signature(core, index),
-      verify: (index, bytes) => verify(core, index, bytes),
-      rootHashes: (index) => rootHashes(core, index),
-      proof: (index, options) => proof(core, index, options),
-      digest: (index) => digest(core, index),
-      put: (claim) => put(core, claim),
-      audit: (options) => audit(core, options),
-      update: (minLength, options) => update(core, minLength, options),
-      close: close(core)
+  return {
+    key: Uint8Array.from(core.key),
+    discoveryKey: core.discoveryKey,
+    sparse: core.sparse,
+    crypto: core.crypto.name,
+    get length() {
+      return core.tip.length
     },
-    core
-  )
+    get byteLength() {
+      return core.tip.byteLength
+    },
+    get writable() {
+      return core.secretKey !== undefined && !core.readOnly && !core.closed && core.broken === undefined
+    },
+    get readable() {
+      return !core.closed
+    },
+    get events() {
+      return events(core)
+    },
+    append: (value) =>
+      Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, [block]))),
+    appendBatch,
+    sink: Sink.ignoreLeftover(
+      Sink.foldChunksEffect(
+        0,
+        () => true,
+        (total, values: Chunk.Chunk<A>) => Effect.as(appendBatch(values), total + values.length)
+      )
+    ),
+    get: (index, options) => Effect.flatMap(get(core, index, options), decode),
+    getBatch: (start, end, options) =>
+      Effect.flatMap(getBatch(core, start, end, options), (blocks) => decodeAll(encoding, blocks)),
+    head: (options) => Effect.flatMap(head(core, options), decode),
+    stream: (options) =>
+      Stream.mapChunksEffect(stream(core, options), (blocks) =>
+        Effect.map(decodeAll(encoding, Chunk.toReadonlyArray(blocks)), Chunk.unsafeFromArray)
+      ),
+    has: (start, end) => has(core, start, end),
+    downloaded: (start, end) => downloaded(core, start, end),
+    download: (options) => download(core, options),
+    clear: (start, end) => clear(core, start, end),
+    seek: (byteOffset, options) => seek(core, byteOffset, options),
+    signature: (index) => signature(core, index),
+    verify: (index, bytes) => verify(core, index, bytes),
+    rootHashes: (index) => rootHashes(core, index),
+    proof: (index, options) => proof(core, index, options),
+    digest: (index) => digest(core, index),
+    put: (claim) => put(core, claim),
+    audit: (options) => audit(core, options),
+    update: (minLength, options) => update(core, minLength, options),
+    close: close(core)
+  }
 }
 
 const encodeAll = <A, E>(

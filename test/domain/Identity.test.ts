@@ -31,6 +31,7 @@ interface Row {
   readonly key?: Uint8Array
   readonly secretKey?: Uint8Array
   readonly createIfMissing?: false
+  readonly openExisting?: false
   readonly overwrite?: true
   /** Stored. */
   readonly stored?: readonly [key: Uint8Array, secretKey: Uint8Array]
@@ -45,6 +46,7 @@ const decide = (row: Row): string => {
       key: row.key,
       secretKey: row.secretKey,
       createIfMissing: row.createIfMissing ?? true,
+      openExisting: row.openExisting ?? true,
       overwrite: row.overwrite ?? false
     },
     {
@@ -64,7 +66,7 @@ const decide = (row: Row): string => {
 const table = (rows: ReadonlyArray<Row>): void => {
   const cases = rows.map((row) => {
     const asked = `asked ${nameOf(row.key)} ${nameOf(row.secretKey)}`
-    const flags = `${row.createIfMissing === false ? ", no creation" : ""}${row.overwrite ? ", overwrite" : ""}`
+    const flags = `${row.createIfMissing === false ? ", no creation" : ""}${row.openExisting === false ? ", no opening" : ""}${row.overwrite ? ", overwrite" : ""}`
     const stored = `stored ${row.stored === undefined ? "- -" : row.stored.map(nameOf).join(" ")}`
     return [`${asked}${flags}; ${stored}${row.otherFiles ? " and more" : ""}: ${row.answer}`, row] as const
   })
@@ -103,6 +105,25 @@ describe("a feed is stored", () => {
   ])
 })
 
+describe("a feed is to be made, not opened", () => {
+  const openExisting = false
+  table([
+    { openExisting, answer: "create - -" },
+    { openExisting, key, answer: "create A -" },
+    { openExisting, createIfMissing: false, answer: "refused: missing" },
+    { openExisting, stored: [key, none], answer: "refused: exists" },
+    { openExisting, stored: [key, none], key, answer: "refused: exists" },
+    { openExisting, stored: [key, secret], key: otherKey, answer: "refused: exists" },
+    { openExisting, stored: [key, secret], otherFiles: true, answer: "refused: exists" },
+    { openExisting, stored: [none, none], otherFiles: true, answer: "refused: exists" },
+    { openExisting, stored: [none, none], otherFiles: true, key, answer: "refused: exists" },
+    { openExisting, stored: [none, secret], otherFiles: true, answer: "refused: exists" },
+    // A creation that was cut off is finished.
+    { openExisting, stored: [none, secret], answer: "open A a" },
+    { openExisting, stored: [key.subarray(0, 16), none], answer: "create - -" }
+  ])
+})
+
 describe("what is stored is damaged", () => {
   table([
     // A creation that was cut off leaves the secret key first.
@@ -133,7 +154,8 @@ describe("overwriting does not look at what is stored", () => {
     { overwrite: true, stored: [key, secret], key: otherKey, answer: "overwrite B -" },
     { overwrite: true, stored: [key, otherSecret], secretKey: secret, answer: "overwrite A a" },
     { overwrite: true, stored: [key.subarray(1), none], otherFiles: true, answer: "overwrite - -" },
-    { overwrite: true, createIfMissing: false, key, answer: "overwrite A -" }
+    { overwrite: true, createIfMissing: false, key, answer: "overwrite A -" },
+    { stored: [key, none], overwrite: true, openExisting: false, key, answer: "overwrite A -" }
   ])
 })
 
@@ -163,14 +185,14 @@ describe("keys that are none", () => {
 
 it("a refusal says what to do with words", () => {
   const refusal = Identity.decide(
-    { key: otherKey, secretKey: undefined, createIfMissing: true, overwrite: false },
+    { key: otherKey, secretKey: undefined, createIfMissing: true, openExisting: true, overwrite: false },
     { key, secretKey: none, otherFiles: false }
   )
   expect(Either.getOrThrow(Either.flip(refusal)).message).toBe(
     `cannot open feed: another feed is stored here: ${"01".repeat(32)}`
   )
   const corrupt = Identity.decide(
-    { key: undefined, secretKey: undefined, createIfMissing: true, overwrite: false },
+    { key: undefined, secretKey: undefined, createIfMissing: true, openExisting: true, overwrite: false },
     { key: none, secretKey: none, otherFiles: true }
   )
   expect(Either.getOrThrow(Either.flip(corrupt))).toBeInstanceOf(CorruptStorage)

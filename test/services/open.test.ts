@@ -502,6 +502,18 @@ describe("one writer", () => {
     })
   )
 
+  onEachStorage("of many who make a feed one after the other, one does, and its feed stays untouched", () =>
+    Effect.gen(function* () {
+      const first = yield* Feed.open({ openExisting: false })
+      const exists = { _tag: "OpenRefused", reason: "exists" }
+      yield* untouched(expectFailure(Feed.open({ openExisting: false }), exists))
+      yield* first.append(bytes("a"))
+      yield* first.close
+      yield* untouched(expectFailure(Feed.open({ openExisting: false, ...(yield* keyPair(2)) }), exists))
+      expect((yield* Feed.open()).length).toBe(1)
+    })
+  )
+
   onEachStorage("a refused open frees the lock", () =>
     Effect.gen(function* () {
       yield* threeBlocks
@@ -653,6 +665,21 @@ describe("closing", () => {
         yield* feed.close
       }
       expect((yield* openText()).length).toBe(20)
+    })
+  )
+
+  inMemory("leaves nothing in the scope that the feed was opened in", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const kept = () =>
+        (scope as unknown as { state: { finalizers: Map<unknown, unknown> } }).state.finalizers.size
+      for (let i = 0; i < 3; i++) {
+        const feed = yield* Scope.extend(Feed.open(), scope)
+        expect(kept()).toBe(1)
+        yield* feed.close
+        expect(kept()).toBe(0)
+      }
+      yield* Scope.close(scope, Exit.void)
     })
   )
 

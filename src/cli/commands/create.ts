@@ -2,7 +2,6 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Effect, Option } from "effect"
 import { toHex } from "../../index.js"
-import { type CommandFailed, failed } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
 import * as Key from "../Key.js"
 import * as StandardOutput from "../StandardOutput.js"
@@ -21,25 +20,12 @@ const options = {
   )
 }
 
-/** Refuses a directory that holds a feed already, whatever its key and its state. */
-const checkVacant = (dir: string): Effect.Effect<void, CommandFailed> =>
-  FeedDirectory.attempt(dir, { readOnly: true }).pipe(
-    Effect.matchEffect({
-      onSuccess: (feed) => failed(`${dir}: a feed is stored here already: ${toHex(feed.key)}`),
-      onFailure: (error) =>
-        error._tag === "OpenRefused" && error.reason === "missing"
-          ? Effect.void
-          : FeedDirectory.explain(dir)(error)
-    }),
-    Effect.scoped
-  )
-
 export const create = Command.make("create", options, ({ dir, key, secretKeyFile }) =>
   Effect.gen(function* () {
     const secretKey = yield* Key.readSecretKey(secretKeyFile)
-    yield* checkVacant(dir)
     const feed = yield* FeedDirectory.open(dir, {
       createIfMissing: true,
+      openExisting: false,
       durability: "power",
       ...Option.match(key, { onNone: () => ({}), onSome: (key) => ({ key }) }),
       ...Option.match(secretKey, { onNone: () => ({}), onSome: (secretKey) => ({ secretKey }) })

@@ -139,7 +139,7 @@ export class Line {
     this.#arriveUntil(this.around.clock.unsafeCurrentTimeMillis())
     if (this.#head === undefined) return
     this.#isRunning = true
-    this.#fiber = this.around.run(this.#arrivals)
+    this.#fiber = this.around.run(Effect.interruptible(this.#arrivals))
   }
 
   #arriveUntil(now: number): void {

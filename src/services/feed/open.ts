@@ -1,10 +1,10 @@
 /** open: who this feed is, then its files, then what they prove. Nothing is touched before it is known that it may be. */
-import { Effect, Exit, Scope } from "effect"
+import { Deferred, Effect, ExecutionStrategy, Exit, Scope } from "effect"
 import { Bitfield } from "../../domain/Bitfield.js"
 import { BitfieldPages, OLD_PAGE_SIZE, PAGE_SIZE } from "../../domain/BitfieldPages.js"
 import { equals } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
-import { CorruptStorage, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import { CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
 import * as Hash from "../../domain/Hash.js"
 import * as Identity from "../../domain/Identity.js"
 import * as Merkle from "../../domain/Merkle.js"
@@ -16,6 +16,7 @@ import * as Sleep from "../../domain/Sleep.js"
 import { Crypto } from "../Crypto.js"
 import { type FeedFiles, type Read, Storage } from "../Storage.js"
 import { AppendQueue } from "./AppendQueue.js"
+import { close } from "./close.js"
 import { commit } from "./commit.js"
 import { Demand } from "./Demand.js"
 import { type Durability, type FeedCore, type OnWrite } from "./FeedCore.js"
@@ -31,6 +32,8 @@ export interface CoreOptions {
   readonly secretKey?: Uint8Array
   /** Make a feed where none is stored (the default), or fail with `OpenRefused`. */
   readonly createIfMissing?: boolean
+  /** Open a feed that is stored (the default), or fail with `OpenRefused`: of many who create one, one succeeds. */
+  readonly openExisting?: boolean
   /** Drop what is stored and start an empty feed: with a new key pair, unless keys are given. Default false. */
   readonly overwrite?: boolean
   /** Store the secret key beside the feed. Default true. */
@@ -47,25 +50,38 @@ export interface CoreOptions {
 
 export type OpenError = OpenRefused | CorruptStorage | StorageError
 
-/** Opens the feed's insides; the caller closes them with `close`, or with the scope given. */
+/**
+ * Opens the feed's insides, which are closed with `close`, or with the scope given. Recovery can take long: it can be interrupted, and
+ * cleans up after itself until the feed is handed over.
+ */
 export const openCore = (
   options: CoreOptions
 ): Effect.Effect<FeedCore, OpenError, Crypto | Storage | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      // Sequential whatever the outer scope is: a feed stores what it has before its files are closed.
+      const lifetime = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+      const core = yield* restore(openIn(options, lifetime)).pipe(
+        Effect.onError((cause) => Scope.close(lifetime, Exit.failCause(cause)))
+      )
+      yield* Scope.addFinalizer(lifetime, Effect.ignoreLogged(close(core)))
+      return core
+    })
+  )
+
+const openIn = (options: CoreOptions, lifetime: Scope.CloseableScope) =>
   Effect.gen(function* () {
     const storage = yield* Storage
     const crypto = yield* Crypto
-    const outer = yield* Effect.scope
-    const scope = yield* Scope.fork(outer, outer.strategy)
-    return yield* Effect.gen(function* () {
-      const files = yield* Scope.extend(storage.open(options.path ?? ""), scope)
-      let identity = yield* decideIdentity(files, options)
-      if (options.readOnly !== true) {
-        yield* files.lock
-        // Whoever held the lock before may have made or changed the feed meanwhile.
-        identity = yield* decideIdentity(files, options)
-      }
-      return yield* openFiles({ options, files, crypto, scope, identity })
-    }).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
+    const scope = yield* Scope.fork(lifetime, ExecutionStrategy.sequential)
+    const files = yield* Scope.extend(storage.open(options.path ?? ""), scope)
+    let identity = yield* decideIdentity(files, options)
+    if (options.readOnly !== true) {
+      yield* files.lock
+      // Whoever held the lock before may have made or changed the feed meanwhile.
+      identity = yield* decideIdentity(files, options)
+    }
+    return yield* openFiles({ options, files, crypto, lifetime, scope, identity })
   })
 
 const readSizes = (files: FeedFiles): Effect.Effect<FileSizes, StorageError> =>
@@ -95,6 +111,7 @@ const decideIdentity = (files: FeedFiles, options: CoreOptions) =>
         key: options.key,
         secretKey: options.secretKey,
         createIfMissing: options.createIfMissing !== false && options.readOnly !== true,
+        openExisting: options.openExisting !== false,
         overwrite: options.overwrite === true && options.readOnly !== true
       },
       { key: key!, secretKey: secretKey ?? new Uint8Array(0), otherFiles }
@@ -105,6 +122,7 @@ interface Opening {
   readonly options: CoreOptions
   readonly files: FeedFiles
   readonly crypto: Crypto["Type"]
+  readonly lifetime: Scope.CloseableScope
   readonly scope: Scope.CloseableScope
   readonly identity: Identity.Identity
 }
@@ -148,15 +166,16 @@ interface Keys {
 }
 
 const makeCore = (
-  { options, files, crypto, scope }: Opening,
+  { options, files, crypto, lifetime, scope }: Opening,
   keys: Keys,
   bitfield: Bitfield
 ): Effect.Effect<FeedCore> =>
   Effect.gen(function* () {
     return {
-      key: keys.publicKey,
+      // Copies: the caller may wipe a secret key once the feed is open.
+      key: Uint8Array.from(keys.publicKey),
       discoveryKey: Hash.discoveryKey(crypto.blake2b256, keys.publicKey),
-      secretKey: keys.secretKey,
+      secretKey: keys.secretKey && Uint8Array.from(keys.secretKey),
       readOnly: options.readOnly === true,
       sparse: options.sparse === true,
       durability: options.durability ?? "process",
@@ -168,12 +187,14 @@ const makeCore = (
       demand: new Demand(bitfield),
       listeners: new Set(),
       runtime: yield* Effect.runtime(),
+      lifetime,
       scope,
       writer: new WriteLock(),
       appends: new AppendQueue(),
       tip: Merkle.emptyTip,
       contiguous: 0,
       closed: false,
+      closing: yield* Deferred.make<never, FeedClosed>(),
       broken: undefined
     }
   })

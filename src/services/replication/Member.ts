@@ -7,10 +7,11 @@ import type { Channel, Multiplexer } from "../../domain/Multiplexer.js"
 import { type Action, Peer, type PeerOptions } from "../../domain/Peer.js"
 import type { ProtocolError } from "../../domain/Errors.js"
 import type { Claim } from "../../domain/Proof.js"
+import { Expected } from "../../domain/Expected.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import type * as Wire from "../../domain/Wire.js"
 import type { FeedCore } from "../feed/FeedCore.js"
-import type { Swarm } from "./Swarm.js"
+import type { Participant, Swarm } from "./Swarm.js"
 
 /** What a member needs of its session. */
 export interface Host {
@@ -30,7 +31,7 @@ interface News {
   readonly held: boolean
 }
 
-export class Member {
+export class Member implements Participant {
   readonly peer: Peer
   /** Blocks that came and are to be verified. */
   claims: Array<Claim> = []
@@ -38,6 +39,11 @@ export class Member {
   finished = false
   /** Whether the other side wants an acknowledgement for each block. */
   remoteAck = false
+  /** Nodes that answers under way will prove; none, once answers were seen to come out of order. */
+  readonly #expected: Expected
+  /** Blocks that were asked for with those nodes counted as held. */
+  readonly #relying = new Set<number>()
+  #inOrder = true
   #ready = false
   #news: Array<News> = []
   #dirty = true
@@ -53,6 +59,7 @@ export class Member {
     readonly host: Host
   ) {
     const { bitfield } = core
+    this.#expected = new Expected(bitfield)
     this.peer = new Peer(options, {
       get length() {
         return core.tip.length
@@ -97,7 +104,7 @@ export class Member {
           this.claims.push(action.claim)
           break
         case "Release":
-          this.swarm.downloads.release(action.index)
+          this.release(action.index)
           this.look()
           break
         case "Acked":
@@ -146,8 +153,7 @@ export class Member {
       }
       for (const { index, bytes, hash } of downloads.fill(this.peer, now)) {
         this.peer.requested(index, hash, bytes, now)
-        const nodes = TreeIndex.digest(this.core.bitfield, index)
-        this.send({ _tag: "Request", index, bytes, hash, nodes })
+        this.send({ _tag: "Request", index, bytes, hash, nodes: this.#digest(index, hash) })
       }
     }
     if (this.#waiting.size > 0 && this.#hasNothingMore()) this.#tellDownloaded(this.#hasAll())
@@ -161,13 +167,39 @@ export class Member {
 
   /** What was given up counts as not there; so it is looked for once more. */
   #hasAll(): boolean {
-    const { expired, remoteLength } = this.peer
+    const { expired, ignoredWant, remoteLength } = this.peer
+    if (ignoredWant) return false
     return expired === 0 || this.core.bitfield.nextMissing(0, remoteLength) === remoteLength
   }
 
   #tellDownloaded(all: boolean): void {
     for (const answer of this.#waiting) answer(all)
     this.#waiting.clear()
+  }
+
+  /** What we have towards a proof of the block, or will have when the answers to earlier requests are here. */
+  #digest(index: number, hash: boolean): number {
+    if (!this.#inOrder || hash || index >= this.core.tip.length) {
+      return TreeIndex.digest(this.core.bitfield, index)
+    }
+    const digest = TreeIndex.digest(this.#expected, index)
+    this.#expected.add(index)
+    this.#relying.add(index)
+    return digest
+  }
+
+  /** A request is over: its block is stored, or will not come. */
+  release(index: number): void {
+    this.swarm.downloads.release(index)
+    this.#expected.remove(index)
+    this.#relying.delete(index)
+  }
+
+  /** Whether an incomplete proof may be our own doing, who said that we would have more by now. From then on we say what we have. */
+  forgive(index: number): boolean {
+    if (!this.#relying.has(index)) return false
+    this.#inOrder = false
+    return true
   }
 
   /** What it does not have is told; the last word for what it asked for is its own Have. */

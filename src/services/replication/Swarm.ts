@@ -6,15 +6,25 @@ import { Effect } from "effect"
 import { readUint64 } from "../../domain/Bytes.js"
 import { Downloads } from "../../domain/Downloads.js"
 import type { FeedEvent } from "../../domain/FeedEvent.js"
-import type { PeerStats } from "../../domain/Peer.js"
+import type { Peer, PeerStats } from "../../domain/Peer.js"
 import { Random } from "../../domain/Random.js"
 import type { FeedCore } from "../feed/FeedCore.js"
-import type { Member } from "./Member.js"
+
+/** The feed on one of its connections. */
+export interface Participant {
+  readonly peer: Peer
+  /** There may be something new to ask for. */
+  readonly look: () => void
+  /** Blocks [start, end) have come, or gone. */
+  readonly tell: (start: number, end: number, held: boolean) => void
+  /** The feed was closed. */
+  readonly closed: () => void
+}
 
 const swarms = new WeakMap<FeedCore, Swarm>()
 
 export class Swarm {
-  readonly members = new Set<Member>()
+  readonly members = new Set<Participant>()
   readonly downloads: Downloads
   readonly totals: PeerStats = {
     uploadedBlocks: 0,
@@ -45,7 +55,7 @@ export class Swarm {
     )
   }
 
-  add(member: Member): void {
+  add(member: Participant): void {
     if (this.members.size === 0) {
       this.#told = this.core.tip.length
       this.core.listeners.add(this.#heard)
@@ -55,7 +65,7 @@ export class Swarm {
     this.downloads.peers.add(member.peer)
   }
 
-  remove(member: Member): void {
+  remove(member: Participant): void {
     if (!this.members.delete(member)) return
     this.downloads.remove(member.peer)
     this.#wake()
