@@ -43,6 +43,8 @@ export const explain =
     switch (`${error._tag} ${error.reason ?? ""}`) {
       case "OpenRefused missing":
         return failed(because(`${directory}: no feed is stored here`, hints.missing))
+      case "StorageError full":
+        return failed(`${directory}: the disk is full`)
       case "OpenRefused exists":
         return failed(`${directory}: ${error.detail}`)
       case "StorageError locked":

@@ -1,7 +1,9 @@
 /** What a feed's files say by their sizes alone, which an open feed does not tell. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { Effect } from "effect"
+import * as fs from "node:fs"
 import * as path from "node:path"
+import type { FileName } from "../index.js"
 
 export interface StoredFiles {
   readonly key: boolean
@@ -34,3 +36,14 @@ export const look = (directory: string): Effect.Effect<StoredFiles, never, FileS
       signedLength: Math.floor(signatures / SIGNATURE_SIZE)
     }
   })
+
+const FILES: ReadonlyArray<FileName> = ["key", "secret_key", "tree", "signatures", "bitfield", "data"]
+
+/** Removes a feed that was just made and holds nothing, with its directory if nothing else is in it. */
+export const discard = (directory: string): Effect.Effect<void> =>
+  Effect.ignore(
+    Effect.try(() => {
+      for (const file of FILES) fs.rmSync(path.join(directory, file), { force: true })
+      fs.rmdirSync(directory)
+    })
+  )
