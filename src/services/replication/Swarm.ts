@@ -2,7 +2,6 @@
  * All that an open feed's connections share: who is asked for what, whom to tell what has happened. It comes with the first
  * connection of a feed and goes with the last; the feed itself knows nothing of it but `events` and `demand`.
  */
-import { Effect } from "effect"
 import { readUint64 } from "../../domain/Bytes.js"
 import { Downloads } from "../../domain/Downloads.js"
 import type { FeedEvent } from "../../domain/FeedEvent.js"
@@ -107,15 +106,14 @@ export class Swarm {
   }
 }
 
-/** The swarm of an open feed. */
-export const swarmOf = (core: FeedCore): Effect.Effect<Swarm> =>
-  Effect.map(core.crypto.randomBytes(8), (seed) => {
-    const existing = swarms.get(core)
-    if (existing !== undefined) return existing
-    const swarm = new Swarm(core, readUint64(seed.fill(0, 0, 2), 0))
-    swarms.set(core, swarm)
-    return swarm
-  })
+/** The swarm of an open feed, for who joins it at once. `seed`: 8 random bytes, for its choices if it is new. */
+export const swarmOf = (core: FeedCore, seed: Uint8Array): Swarm => {
+  const existing = swarms.get(core)
+  if (existing !== undefined) return existing
+  const swarm = new Swarm(core, readUint64(seed.fill(0, 0, 2), 0))
+  swarms.set(core, swarm)
+  return swarm
+}
 
 /** The swarm of a feed that has connections. */
 export const currentSwarm = (core: FeedCore): Swarm | undefined => swarms.get(core)
