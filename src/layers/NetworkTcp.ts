@@ -68,17 +68,23 @@ const connect = (address: Address, { bufferSize = BUFFER_SIZE, connectTimeout }:
   const { host = "localhost", port } = address
   const name = nameOf(host, port)
   return establish(name, connectTimeout, (succeed, fail) => {
-    const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true, ...marks(bufferSize) })
+    const socket = new net.Socket({ allowHalfOpen: true, ...marks(bufferSize) }).setNoDelay(true)
     socket.once("error", fail)
     socket.once("connect", () => {
       socket.off("error", fail)
       succeed(new TcpConnection(socket, name, bufferSize))
     })
+    try {
+      socket.connect({ host, port })
+    } catch (cause) {
+      socket.destroy() // a port that is none: the socket has a handle by then
+      throw cause
+    }
     return () => socket.destroy()
   })
 }
 
-/** Not in the types of `net.connect`, though every socket takes them. */
+/** Not in the types of a socket's options, though it takes them, as every stream does. */
 const marks = (bufferSize: number): object => ({
   readableHighWaterMark: 64 * 1024, // what is read while the socket is paused
   writableHighWaterMark: bufferSize
