@@ -1,8 +1,8 @@
 /**
  * Network over TCP, on `node:net`. Reading and writing are driven by the socket's events: an Effect a batch, not one a chunk.
  *
- * Closing a connection without `end` drops what is not in the kernel yet; the other side then sees a reset, not an end: what was
- * cut short must not look complete.
+ * Closing a connection without `end` drops what is not in the kernel yet. Then the other side is sent a reset, not an end, for what was cut
+ * short must not look complete. (libuv shows a reset as an end to who had stopped reading: a protocol must know its own end.)
  */
 import { type Duration, Layer } from "effect"
 import * as net from "node:net"
