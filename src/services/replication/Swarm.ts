@@ -92,10 +92,13 @@ export class Swarm {
       case "Download":
         for (const member of this.members) member.tell(event.index, event.index + 1, true)
         break
-      case "Clear":
-        this.downloads.cleared(event.start, event.end)
-        for (const member of this.members) member.tell(event.start, event.end, false)
+      case "Clear": {
+        // Whoever clears up to 2^53 clears what there is.
+        const end = Math.min(event.end, this.core.tip.length)
+        this.downloads.cleared(event.start, end)
+        for (const member of this.members) member.tell(event.start, end, false)
         break
+      }
       case "Close":
         for (const member of this.members) member.closed()
         break
