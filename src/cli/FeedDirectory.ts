@@ -43,6 +43,8 @@ export const explain =
     switch (`${error._tag} ${error.reason ?? ""}`) {
       case "OpenRefused missing":
         return failed(because(`${directory}: no feed is stored here`, hints.missing))
+      case "StorageError full":
+        return failed(`${directory}: the disk is full`)
       case "OpenRefused exists":
         return failed(`${directory}: ${error.detail}`)
       case "StorageError locked":
@@ -73,5 +75,7 @@ export const open = (
   Effect.mapError(attempt(directory, options), explain(directory, { missing: CREATE_HINT, ...hints }))
 
 /** Opens the feed for reading, also while another process writes to it. */
-export const openReadOnly = (directory: string): Effect.Effect<Feed.Feed, CommandFailed, Scope.Scope> =>
-  open(directory, { readOnly: true })
+export const openReadOnly = (
+  directory: string,
+  options: Feed.OpenOptions = {}
+): Effect.Effect<Feed.Feed, CommandFailed, Scope.Scope> => open(directory, { ...options, readOnly: true })

@@ -91,6 +91,8 @@ export class Peer {
   downloading: boolean
   /** Requests that were given up: nothing came for too long. */
   expired = 0
+  /** Whether it left a Want without an answer. */
+  ignoredWant = false
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
@@ -192,6 +194,7 @@ export class Peer {
 
   /** Wants that nobody answered count as answered: with nothing. */
   settleWants(): void {
+    if (this.openWants > 0) this.ignoredWant = true
     for (const region of this.#regions.keys()) this.#regions.set(region, true)
   }
 

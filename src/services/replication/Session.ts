@@ -10,7 +10,7 @@
 import { Deferred, Effect, Either } from "effect"
 import { FeedClosed, type NetworkError, ProtocolError } from "../../domain/Errors.js"
 import { type Channel, type Event, Multiplexer } from "../../domain/Multiplexer.js"
-import type { PeerOptions } from "../../domain/Peer.js"
+import type { PeerOptions, PeerStats } from "../../domain/Peer.js"
 import type * as Wire from "../../domain/Wire.js"
 import type { CryptoService } from "../Crypto.js"
 import type { FeedCore } from "../feed/FeedCore.js"
@@ -56,6 +56,13 @@ export class Session {
   /** Whether we have nothing more to say, and have said so. */
   ending = false
   #finished = 0
+  /** Of feeds whose channel was closed. */
+  readonly #past: PeerStats = {
+    uploadedBlocks: 0,
+    uploadedBytes: 0,
+    downloadedBlocks: 0,
+    downloadedBytes: 0
+  }
 
   constructor(
     readonly connection: Connection,
@@ -132,10 +139,14 @@ export class Session {
           this.remote = event.handshake
           for (const member of this.members.values()) this.#readyMaybe(member)
           break
-        case "Closed":
-          this.members.get(event.channel)?.finish()
+        case "Closed": {
+          const member = this.members.get(event.channel)
+          if (member === undefined) break
+          member.finish()
+          addStats(this.#past, member.peer.stats)
           this.members.delete(event.channel)
           break
+        }
         case "Message": {
           const member = this.members.get(event.channel)
           if (member === undefined || member.finished) break
@@ -157,6 +168,13 @@ export class Session {
     return this.#finished >= expectedFeeds
   }
 
+  /** What went over the connection, of all its feeds. */
+  get stats(): PeerStats {
+    const sum = { ...this.#past }
+    for (const member of this.members.values()) addStats(sum, member.peer.stats)
+    return sum
+  }
+
   /** The session is over: its members leave their swarms. */
   leave(): void {
     for (const member of this.members.values()) member.finish()
@@ -168,4 +186,11 @@ export class Session {
     member.ordered = this.remote.ordered === true
     member.ready()
   }
+}
+
+const addStats = (sum: PeerStats, more: PeerStats): void => {
+  sum.uploadedBlocks += more.uploadedBlocks
+  sum.uploadedBytes += more.uploadedBytes
+  sum.downloadedBlocks += more.downloadedBlocks
+  sum.downloadedBytes += more.downloadedBytes
 }
