@@ -80,7 +80,8 @@ export class Session {
         live: options.live,
         userData: options.userData,
         extensions: options.extensions,
-        ack: options.ack
+        ack: options.ack,
+        ordered: true
       }
     })
   }
@@ -137,10 +138,7 @@ export class Session {
         }
         case "Handshake":
           this.remote = event.handshake
-          for (const member of this.members.values()) {
-            member.remoteAck = event.handshake.ack
-            this.#readyMaybe(member)
-          }
+          for (const member of this.members.values()) this.#readyMaybe(member)
           break
         case "Closed": {
           const member = this.members.get(event.channel)
@@ -186,6 +184,7 @@ export class Session {
   #readyMaybe(member: Member): void {
     if (this.remote === undefined || member.channel.remoteId < 0) return
     member.remoteAck = this.remote.ack
+    member.ordered = this.remote.ordered === true
     member.ready()
   }
 }
