@@ -40,7 +40,11 @@ const takeOver = (core: FeedCore): Effect.Effect<boolean, RefreshError> =>
     // Also when no block came or went: nodes may have.
     core.bitfield.become(now.bitfield)
     if (!grew && changes.length === 0) return false
-    announce(core, { tip: now.tip, events, bits: changes.map((change) => ({ _tag: "Have", ...change })) })
+    announce(core, {
+      tip: now.tip,
+      events,
+      bits: changes.map(({ end, held, start }) => ({ _tag: "Have", start, end, held }))
+    })
     return true
   })
 
