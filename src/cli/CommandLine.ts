@@ -17,6 +17,7 @@ import * as create from "./commands/create.js"
 import * as get from "./commands/get.js"
 import * as info from "./commands/info.js"
 import * as serve from "./commands/serve.js"
+import * as tail from "./commands/tail.js"
 import * as verify from "./commands/verify.js"
 import * as BuiltInOption from "./BuiltInOption.js"
 import { misused } from "./Failure.js"
@@ -46,7 +47,8 @@ const hypercore = Command.make("hypercore").pipe(
     verify.verify,
     audit.audit,
     serve.serve,
-    clone.clone
+    clone.clone,
+    tail.tail
   ])
 )
 
@@ -59,7 +61,8 @@ const PAGES = [
   HelpPage.make(verify.verify, verify.examples),
   HelpPage.make(audit.audit, audit.examples),
   HelpPage.make(serve.serve, serve.examples),
-  HelpPage.make(clone.clone, clone.examples)
+  HelpPage.make(clone.clone, clone.examples),
+  HelpPage.make(tail.tail, tail.examples)
 ]
 
 /** The options without a value, of all commands. */
