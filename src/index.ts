@@ -3,8 +3,18 @@
  */
 export * as Feed from "./services/Feed.js"
 export { Crypto, type CryptoService, type KeyPair } from "./services/Crypto.js"
+export {
+  type Address,
+  type Connection,
+  type Listener,
+  Network,
+  type NetworkService
+} from "./services/Network.js"
+export * as Replication from "./services/Replication.js"
 export { type FeedFiles, type Read, Storage, type StorageService, type Write } from "./services/Storage.js"
 export * as CryptoNoble from "./layers/CryptoNoble.js"
+export * as NetworkMemory from "./layers/NetworkMemory.js"
+export * as NetworkWebSocket from "./layers/NetworkWebSocket.js"
 export * as StorageMemory from "./layers/StorageMemory.js"
 export * as ValueEncoding from "./domain/ValueEncoding.js"
 export * from "./domain/Errors.js"

@@ -16,7 +16,9 @@ import type * as Wire from "./Wire.js"
 /** Blocks of one Want: what the peers ask for at a time. */
 export const REGION_BLOCKS = 1_048_576
 /** Regions whose bits are kept at a time, 128 KB each at most. */
-export const MOST_REGIONS = 32
+const MOST_REGIONS = 32
+/** Regions that are looked at in the life of a connection. */
+const MOST_REGIONS_EVER = 16_384
 /** Requests and Wants that wait for an answer; who asks for more at once is hostile. */
 const MOST_ASKS = 16_384
 /** A Want is answered for this many blocks at most. */
@@ -89,10 +91,14 @@ export class Peer {
   downloading: boolean
   /** Requests that were given up: nothing came for too long. */
   expired = 0
+  /** Whether it left a Want without an answer. */
+  ignoredWant = false
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
-  /** Regions that we wanted; whether the answer has come. */
+  /** Regions that we wanted and whose bits are kept; whether the answer has come. */
   readonly #regions = new Map<number, boolean>()
+  /** Regions that had nothing more for us: their bits are not kept. */
+  readonly #exhausted = new Set<number>()
 
   constructor(
     readonly options: PeerOptions,
@@ -118,9 +124,9 @@ export class Peer {
     return open
   }
 
-  /** Whether what it has of `block` is known to us. */
-  knows(block: number): boolean {
-    return this.#regions.get(Math.floor(block / REGION_BLOCKS)) === true
+  /** Whether the bits of a region are known, or were and had nothing more for us. */
+  knows(region: number): boolean {
+    return this.#regions.get(region) === true || this.#exhausted.has(region)
   }
 
   receive(message: Wire.Message, now: number): ReadonlyArray<Action> {
@@ -148,16 +154,17 @@ export class Peer {
     }
   }
 
-  /** Wants region `region` described, if it is not yet and there is room. */
-  wantRegion(region: number, complete: (region: number) => boolean): ReadonlyArray<Action> {
-    if (this.#regions.has(region)) return none
+  /** Wants a region described, if it is not yet and there is room; `isExhausted` tells which regions make room. */
+  wantRegion(region: number, isExhausted: (region: number) => boolean): ReadonlyArray<Action> {
+    if (this.#regions.has(region) || this.#exhausted.has(region)) return none
     const actions: Array<Action> = []
     if (this.#regions.size >= MOST_REGIONS) {
-      const done = [...this.#regions.keys()].find((one) => one !== 0 && complete(one))
-      if (done === undefined) return none
+      const done = [...this.#regions].find(([one, known]) => one !== 0 && known && isExhausted(one))?.[0]
+      if (done === undefined || this.#exhausted.size >= MOST_REGIONS_EVER) return none
       const [start, end] = [done * REGION_BLOCKS, (done + 1) * REGION_BLOCKS]
       this.#regions.delete(done)
-      this.remote.drop(start, end)
+      this.#exhausted.add(done)
+      this.remote.set(start, end, false)
       actions.push({ _tag: "Send", message: { _tag: "Unwant", start, length: REGION_BLOCKS } })
     }
     this.#regions.set(region, false)
@@ -187,6 +194,7 @@ export class Peer {
 
   /** Wants that nobody answered count as answered: with nothing. */
   settleWants(): void {
+    if (this.openWants > 0) this.ignoredWant = true
     for (const region of this.#regions.keys()) this.#regions.set(region, true)
   }
 
@@ -207,6 +215,10 @@ export class Peer {
     const end = have.start + have.length
     if (end > MOST_BLOCKS) return failed("malformed", `a log of ${end} blocks`)
     this.remoteLength = Math.max(this.remoteLength, end)
+    for (const region of this.#exhausted) {
+      if (end > region * REGION_BLOCKS && have.start < (region + 1) * REGION_BLOCKS)
+        this.#exhausted.delete(region)
+    }
     this.#setKnown(have.start, end, true)
     return changed
   }
@@ -235,17 +247,16 @@ export class Peer {
   #described(start: number, rle: Uint8Array): ReadonlyArray<Action> {
     const region = start / REGION_BLOCKS
     if (!this.#regions.has(region)) return none
-    const bits = BitfieldRle.decode(rle, REGION_BLOCKS / 8)
-    if (Either.isLeft(bits)) return [{ _tag: "Fail", error: bits.left }]
+    this.remote.set(start, start + REGION_BLOCKS, false)
+    let end = 0
+    const read = BitfieldRle.eachRun(rle, REGION_BLOCKS / 8, (at, count, literal) => {
+      if (literal === undefined) this.remote.set(start + 8 * at, start + 8 * (at + count), true)
+      else this.remote.write(start / 8 + at, literal)
+      end = Math.max(end, 8 * at + (literal === undefined ? 8 * count : heldEnd(literal)))
+    })
+    if (Either.isLeft(read)) return [{ _tag: "Fail", error: read.left }]
     this.#regions.set(region, true)
-    this.remote.load(start, bits.right)
-    for (let at = bits.right.length - 1; at >= 0; at--) {
-      const byte = bits.right[at]!
-      if (byte === 0) continue
-      const last = start + 8 * at + 7 - Math.log2(byte & -byte)
-      this.remoteLength = Math.max(this.remoteLength, last + 1)
-      break
-    }
+    if (end > 0) this.remoteLength = Math.max(this.remoteLength, start + end)
     return changed
   }
 
@@ -306,6 +317,13 @@ export class Peer {
     for (const sent of this.#leaves.values()) if (sent.bytes > 0) return sent
     return undefined
   }
+}
+
+/** Past the last bit that is set; before all when none is. */
+const heldEnd = (bytes: Uint8Array): number => {
+  let at = bytes.length - 1
+  while (at >= 0 && bytes[at] === 0) at--
+  return at < 0 ? -Infinity : 8 * at + 8 - Math.log2(bytes[at]! & -bytes[at]!)
 }
 
 const none: ReadonlyArray<Action> = []

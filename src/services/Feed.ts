@@ -18,12 +18,13 @@ import { type ClearError, clear } from "./feed/clear.js"
 import { close } from "./feed/close.js"
 import { type DownloadError, type DownloadOptions, download } from "./feed/download.js"
 import { events } from "./feed/events.js"
-import type { FeedCore } from "./feed/FeedCore.js"
+import { type FeedCore, withCore } from "./feed/FeedCore.js"
 import { type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
 import { downloaded, has } from "./feed/has.js"
 import { type CoreOptions, type OpenError, openCore } from "./feed/open.js"
 import { type ProofError, type ProofOptions, digest, proof } from "./feed/proof.js"
 import { type PutError, put } from "./feed/put.js"
+import { type RefreshError, refresh } from "./feed/refresh.js"
 import { type SeekError, type SeekOptions, type SeekResult, seek } from "./feed/seek.js"
 import { type IndexedSignature, type TreeError, rootHashes, signature, verify } from "./feed/signature.js"
 import { type ReadOptions, stream } from "./feed/stream.js"
@@ -45,6 +46,7 @@ export type {
   ProofOptions,
   PutError,
   ReadOptions,
+  RefreshError,
   SeekError,
   SeekOptions,
   SeekResult,
@@ -60,6 +62,11 @@ export type { Durability, OnWrite } from "./feed/FeedCore.js"
 export interface OpenOptions<A = Uint8Array, E = never> extends CoreOptions {
   /** What blocks mean. Default: bytes. */
   readonly encoding?: ValueEncoding<A, E>
+}
+
+/** How a feed of values is opened. */
+export interface EncodedOptions<A, E> extends CoreOptions {
+  readonly encoding: ValueEncoding<A, E>
 }
 
 /** An open feed of values `A`, whose encoding can fail with `E`. */
@@ -142,6 +149,11 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly audit: (options?: AuditOptions) => Effect.Effect<AuditReport, AuditError>
   /** Waits until the log has `minLength` blocks (by default one more than now); answers its length. */
   readonly update: (minLength?: number, options?: UpdateOptions) => Effect.Effect<number, UpdateError>
+  /**
+   * Looks at the files of a feed that was opened read-only again: what another process has written meanwhile is part of it from then on,
+   * and told to who listens or waits. Answers whether anything has changed; nothing can in a feed that was opened for writing.
+   */
+  readonly refresh: Effect.Effect<boolean, RefreshError>
   /** Ends what is under way and frees the storage. Also happens when the scope closes. */
   readonly close: Effect.Effect<void, StorageError>
 }
@@ -149,13 +161,20 @@ export interface Feed<A = Uint8Array, E = never> {
 /**
  * Opens a feed: reads it if it is stored, makes it if not (`createIfMissing`), and recovers it if its last writer was cut
  * off. It is closed with the scope. A refusal leaves the storage untouched.
+ *
+ * Its values are bytes unless an encoding says otherwise: to the types, one that may be absent says nothing.
  */
-export const open = <A = Uint8Array, E = never>(
+export function open<A, E>(
+  options: EncodedOptions<A, E>
+): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope>
+export function open(options?: OpenOptions): Effect.Effect<Feed, OpenError, Crypto | Storage | Scope.Scope>
+export function open<A, E>(
   options: OpenOptions<A, E> = {}
-): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> =>
-  Effect.map(openCore(options), (core) =>
-    make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>))
+): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> {
+  return Effect.map(openCore(options), (core) =>
+    withCore(make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>)), core)
   )
+}
 
 /** The storage of a feed is closed by the feed: a read that finds it so came too late. */
 const toFeedClosed = <E>(error: E): E | FeedClosed =>
@@ -222,6 +241,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
     put: (claim) => put(core, claim),
     audit: (options) => audit(core, options),
     update: (minLength, options) => update(core, minLength, options),
+    refresh: refresh(core),
     close: close(core)
   }
 }

@@ -62,6 +62,19 @@ export interface FeedCore {
   broken: StorageError | undefined
 }
 
+/** Where an open `Feed` keeps its insides, for the programs of this package that work on feeds from outside (replication). */
+const CORE = Symbol.for("effect-hypercore/FeedCore")
+
+export const withCore = <F extends object>(feed: F, core: FeedCore): F =>
+  Object.defineProperty(feed, CORE, { value: core, enumerable: true })
+
+/** The insides of an open `Feed`; of a copy of one too. */
+export const coreOf = (feed: object): FeedCore => {
+  const core = (feed as { readonly [CORE]?: FeedCore })[CORE]
+  if (core === undefined) throw new TypeError("not a Feed of this package")
+  return core
+}
+
 export const isIndex = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
 
 /** Fails unless [start, end) is a range of blocks. */

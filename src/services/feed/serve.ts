@@ -1,10 +1,8 @@
 /** serve: blocks with their proofs, many at a time, in one read of the tree and one of `data` a stretch. */
-import { Effect } from "effect"
-import { CorruptStorage, type FeedClosed, type StorageError } from "../../domain/Errors.js"
-import type { Position } from "../../domain/FlatTree.js"
+import { Effect, Either } from "effect"
+import type { CorruptStorage, FeedClosed, StorageError } from "../../domain/Errors.js"
 import type { TreeNode } from "../../domain/Node.js"
 import type { Claim } from "../../domain/Proof.js"
-import * as Sleep from "../../domain/Sleep.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import { type FeedCore, whileOpen } from "./FeedCore.js"
 import { checkRun, readRun } from "./readBlocks.js"
@@ -19,69 +17,109 @@ export interface Asked {
 
 export type ServeError = CorruptStorage | FeedClosed | StorageError
 
-/** What can be answered, and which blocks cannot. */
+/** The first `count` asks are answered: by claims, in their order, or by nothing, where a block or its proof is missing. */
 export interface Served {
+  readonly count: number
   readonly claims: ReadonlyArray<Claim>
   readonly missing: ReadonlyArray<number>
 }
 
-/** Most bytes of `data` in one read: the blocks of a read share its memory. */
-const READ_BYTES = 1024 * 1024
-
-/** Answers all that is asked, in that order. The arrays are the caller's. */
-export const serve = Effect.fnUntraced(function* (core: FeedCore, asked: ReadonlyArray<Asked>) {
-  yield* whileOpen(core)
-  const missing: Array<number> = []
-  const plans: Array<{ readonly ask: Asked; readonly plan: TreeIndex.ProofPlan }> = []
-  const positions: Array<Position> = []
-  for (const ask of asked) {
-    const held = ask.hash || core.bitfield.has(ask.index)
-    const plan = held ? TreeIndex.proofPlan(core.bitfield, ask.index, ask) : undefined
-    if (plan === undefined) {
-      missing.push(ask.index)
-      continue
-    }
-    plans.push({ ask, plan })
-    for (const position of plan.nodes) positions.push(position)
-  }
-  const nodes = yield* readNodes(core.files, positions)
-  const blocks = yield* readAsked(core, plans.map(({ ask }) => ask))
-  const claims: Array<Claim> = []
-  let at = 0
-  for (let i = 0; i < plans.length; i++) {
-    const { ask, plan } = plans[i]!
-    const own = yield* takeNodes(plan, nodes.slice(at, at + plan.nodes.length))
-    at += plan.nodes.length
-    const signature = plan.verifiedBy === 0 ? undefined : yield* readSignature(core.files, plan.verifiedBy)
-    if (plan.verifiedBy > 0 && signature === undefined) missing.push(ask.index)
-    else claims.push({ index: ask.index, block: blocks[i], proof: { nodes: own, signature } })
-  }
-  return { claims, missing }
-})
-
-const takeNodes = (
-  plan: TreeIndex.ProofPlan,
-  read: ReadonlyArray<TreeNode | undefined>
-): Effect.Effect<ReadonlyArray<TreeNode>, CorruptStorage> => {
-  const lost = read.indexOf(undefined)
-  return lost < 0
-    ? Effect.succeed(read as ReadonlyArray<TreeNode>)
-    : Effect.fail(new CorruptStorage({ file: "tree", detail: `node ${plan.nodes[lost]} is missing` }))
+interface Planned {
+  readonly ask: Asked
+  /** Its place among all that is asked. */
+  readonly at: number
+  readonly plan: TreeIndex.ProofPlan
 }
 
-/** The blocks asked for; those that follow each other are read together. */
-const readAsked = Effect.fnUntraced(function* (core: FeedCore, asked: ReadonlyArray<Asked>) {
-  const blocks: Array<Uint8Array | undefined> = []
-  while (blocks.length < asked.length) {
-    const first = asked[blocks.length]!
-    if (first.hash) {
+/**
+ * Answers what is asked, in that order, until the blocks come to `mostBytes` (at least one is answered). The arrays are the caller's.
+ * A block whose stored bytes are lost counts as missing.
+ */
+export const serve: (
+  core: FeedCore,
+  asked: ReadonlyArray<Asked>,
+  mostBytes: number
+) => Effect.Effect<Served, ServeError> = Effect.fnUntraced(function* (
+  core: FeedCore,
+  asked: ReadonlyArray<Asked>,
+  mostBytes: number
+) {
+  yield* whileOpen(core)
+  const planned: Array<Planned> = []
+  const missingAt: Array<number> = []
+  for (const [place, ask] of asked.entries()) {
+    const held = ask.hash || core.bitfield.has(ask.index)
+    const plan = held ? TreeIndex.proofPlan(core.bitfield, ask.index, ask) : undefined
+    if (plan === undefined) missingAt.push(place)
+    else planned.push({ ask, at: place, plan })
+  }
+  const blocks = yield* readBlocks(core, planned, mostBytes)
+  const answered = planned.slice(0, blocks.length)
+  const count = planned[blocks.length]?.at ?? asked.length
+  const nodes = yield* readNodes(
+    core.files,
+    answered.flatMap(({ plan }) => plan.nodes)
+  )
+  const claims: Array<Claim> = []
+  const missing = missingAt.filter((place) => place < count).map((place) => asked[place]!.index)
+  const signatures = new Map<number, Uint8Array | undefined>()
+  let at = 0
+  for (let i = 0; i < answered.length; i++) {
+    const { ask, plan } = answered[i]!
+    const own = nodes.slice(at, at + plan.nodes.length)
+    at += own.length
+    if (plan.verifiedBy > 0 && !signatures.has(plan.verifiedBy)) {
+      signatures.set(plan.verifiedBy, yield* readSignature(core.files, plan.verifiedBy))
+    }
+    const signature = signatures.get(plan.verifiedBy)
+    const block = blocks[i]
+    if (!isWhole(own) || block === "lost" || (plan.verifiedBy > 0 && signature === undefined)) {
+      missing.push(ask.index)
+    } else claims.push({ index: ask.index, block, proof: { nodes: own, signature } })
+  }
+  const last = answered[answered.length - 1]?.ask
+  return {
+    count: answered.length === planned.length ? asked.length : asked.indexOf(last!) + 1,
+    claims,
+    missing
+  }
+})
+
+const isWhole = (nodes: ReadonlyArray<TreeNode | undefined>): nodes is ReadonlyArray<TreeNode> =>
+  !nodes.includes(undefined)
+
+/** The blocks asked for, `undefined` for those of which only the leaf is. Those that follow each other are read together. */
+const readBlocks = Effect.fnUntraced(function* (
+  core: FeedCore,
+  planned: ReadonlyArray<Planned>,
+  mostBytes: number
+) {
+  const blocks: Array<Uint8Array | undefined | "lost"> = []
+  for (let bytes = 0; blocks.length < planned.length && (bytes < mostBytes || blocks.length === 0);) {
+    const { ask } = planned[blocks.length]!
+    if (ask.hash) {
       blocks.push(undefined)
       continue
     }
-    let end = first.index + 1
-    for (let i = blocks.length + 1; i < asked.length && !asked[i]!.hash && asked[i]!.index === end; i++) end++
-    const run = yield* readRun(core, first.index, end, READ_BYTES)
-    for (const block of yield* checkRun(core, run)) blocks.push(block)
+    let end = ask.index + 1
+    for (let i = blocks.length + 1; i < planned.length; i++, end++) {
+      const next = planned[i]!.ask
+      if (next.hash || next.index !== end) break
+    }
+    const run = yield* Effect.either(readChecked(core, ask.index, end, mostBytes - bytes))
+    if (Either.isRight(run)) {
+      for (const block of run.right) {
+        blocks.push(block)
+        bytes += block.length
+      }
+    } else if (run.left._tag === "CorruptStorage") {
+      // One of them is lost: told apart one by one.
+      const alone = yield* Effect.either(readChecked(core, ask.index, ask.index + 1, 0))
+      blocks.push(Either.isRight(alone) ? alone.right[0]! : "lost")
+    } else return yield* run.left
   }
   return blocks
 })
+
+const readChecked = (core: FeedCore, start: number, end: number, bytes: number) =>
+  Effect.flatMap(readRun(core, start, end, bytes), (run) => checkRun(core, run))

@@ -1,0 +1,277 @@
+/**
+ * A connection as a state machine: bytes on one side, messages of channels on the other (FORMATS, "Wire", "Opening").
+ *
+ * Each side numbers the channels that it opens; a channel is one feed, known by its discovery key. The first frame is in clear;
+ * with encryption on, everything after it, in that direction, is XORed with the key stream of the first feed's key and the
+ * sender's nonce. So what follows the other side's first frame cannot be read before we opened the same feed: it is kept
+ * (`isHeld`) until then, and whoever feeds us bytes waits meanwhile.
+ */
+import { Either } from "effect"
+import { equals, toHex } from "./Bytes.js"
+import { ProtocolError } from "./Errors.js"
+import { type Frame, FrameReader, FrameWriter, MAX_CHANNELS, type StreamCipher } from "./Framing.js"
+import * as Wire from "./Wire.js"
+
+/** One feed on a connection. */
+export interface Channel {
+  readonly discoveryKey: Uint8Array
+  /** Its number on our side; -1 until we open it. */
+  localId: number
+  /** Its number on the other side; -1 until they do. */
+  remoteId: number
+  /** What came before we opened it. */
+  early: Array<Wire.Message>
+}
+
+export type Event =
+  /** The other side opened a feed. */
+  | { readonly _tag: "Opened"; readonly channel: Channel }
+  | { readonly _tag: "Handshake"; readonly handshake: Wire.Handshake }
+  | { readonly _tag: "Message"; readonly channel: Channel; readonly message: Wire.Message }
+  /** The other side uses the channel's number for another feed. */
+  | { readonly _tag: "Closed"; readonly channel: Channel }
+
+export interface MultiplexerOptions {
+  readonly encrypt: boolean
+  readonly handshake: Wire.Handshake
+  readonly xsalsa20: (key: Uint8Array, nonce: Uint8Array) => StreamCipher
+}
+
+/** Messages that are kept for a channel that we have not opened, and their bytes on a connection. */
+const MOST_EARLY = 16
+const MOST_EARLY_BYTES = 1024 * 1024
+
+type Result = Either.Either<ReadonlyArray<Event>, ProtocolError>
+
+const refuse = (reason: ProtocolError["reason"], detail: string) =>
+  Either.left(new ProtocolError({ reason, detail }))
+
+export class Multiplexer {
+  readonly #reader = new FrameReader()
+  readonly #writer = new FrameWriter()
+  readonly #channels = new Map<string, Channel>()
+  readonly #remote = new Map<number, Channel>()
+  #opened = 0
+  /** The first channel of each side: its discovery key, and with which nonce what follows is encrypted. */
+  #ours: { readonly key: Uint8Array; readonly discoveryKey: Uint8Array } | undefined
+  #theirs: Wire.Feed | undefined
+  #clear: Array<Uint8Array> = []
+  #encrypt: StreamCipher | undefined
+  #decrypt: StreamCipher | undefined
+  #held: Array<Uint8Array> = []
+  #earlyBytes = 0
+  #handshaken = false
+
+  constructor(readonly options: MultiplexerOptions) {}
+
+  /** Whether bytes wait for our opening the feed that the other side opened first. */
+  get isHeld(): boolean {
+    return this.options.encrypt && this.#theirs !== undefined && this.#ours === undefined
+  }
+
+  /** Whether bytes were kept until a feed was opened, and not handled yet: `resume`. */
+  get isKeeping(): boolean {
+    return this.#held.length > 0
+  }
+
+  /** Whether the connection may end here: no frame of the other side's is cut off. */
+  get atBoundary(): boolean {
+    return this.#reader.atBoundary
+  }
+
+  /** Bytes that wait to be taken. */
+  get size(): number {
+    return this.#writer.size + this.#clear.length
+  }
+
+  /** Channels that we opened, ever. */
+  get opened(): number {
+    return this.#opened
+  }
+
+  channel(discoveryKey: Uint8Array): Channel | undefined {
+    return this.#channels.get(toHex(discoveryKey))
+  }
+
+  /** Opens a feed's channel. `nonce` (24 random bytes) is used on the first. Then look at `resume`. */
+  open(key: Uint8Array, discoveryKey: Uint8Array, nonce: Uint8Array): Either.Either<Channel, ProtocolError> {
+    const channel = this.#channelOf(discoveryKey)
+    if (channel.localId >= 0) return Either.right(channel)
+    if (this.#opened >= MAX_CHANNELS) return refuse("too-many", `more than ${MAX_CHANNELS} feeds`)
+    channel.localId = this.#opened++
+    if (this.#ours !== undefined) {
+      this.send(channel, { _tag: "Feed", discoveryKey })
+      return Either.right(channel)
+    }
+    this.#ours = { key, discoveryKey }
+    if (!this.options.encrypt) {
+      this.send(channel, { _tag: "Feed", discoveryKey })
+    } else {
+      this.send(channel, { _tag: "Feed", discoveryKey, nonce })
+      this.#clear = this.#writer.take()
+      this.#encrypt = this.options.xsalsa20(key, nonce)
+    }
+    this.send(channel, this.options.handshake)
+    return Either.right(channel)
+  }
+
+  /** Ends a channel on our side: its messages are dropped from now on. */
+  close(channel: Channel): void {
+    this.#channels.delete(toHex(channel.discoveryKey))
+    if (channel.remoteId >= 0) this.#remote.delete(channel.remoteId)
+  }
+
+  /** Writes a message; false when no frame can carry it. */
+  send(channel: Channel, message: Wire.Message): boolean {
+    return this.#writer.message(channel.localId, message)
+  }
+
+  /** Writes nothing, so that the other side hears from us. */
+  keepAlive(): void {
+    if (this.#ours !== undefined) this.#writer.keepAlive()
+  }
+
+  /** What was written since, for the connection. The arrays belong to the caller. */
+  take(): Array<Uint8Array> {
+    const bytes = this.#writer.take()
+    if (this.#encrypt !== undefined) for (const part of bytes) this.#encrypt(part)
+    if (this.#clear.length === 0) return bytes
+    const all = [...this.#clear, ...bytes]
+    this.#clear = []
+    return all
+  }
+
+  /** Bytes from the connection, which become ours. */
+  receive(bytes: Uint8Array): Result {
+    if (this.isKeeping) {
+      this.#held.push(bytes)
+      return this.resume()
+    }
+    if (this.#theirs === undefined) return this.#receiveFirst(bytes)
+    return this.#receiveFrames(bytes)
+  }
+
+  /** After an `open`: what was kept for it. */
+  resume(): Result {
+    if (this.isHeld || this.#held.length === 0) return Either.right([])
+    const held = this.#held
+    this.#held = []
+    const events: Array<Event> = []
+    for (const bytes of held) {
+      const more = this.#receiveFrames(bytes)
+      if (Either.isLeft(more)) return more
+      for (const event of more.right) events.push(event)
+    }
+    return Either.right(events)
+  }
+
+  /** The messages that came before we opened the channel. */
+  early(channel: Channel): ReadonlyArray<Wire.Message> {
+    const { early } = channel
+    channel.early = []
+    return early
+  }
+
+  #receiveFirst(bytes: Uint8Array): Result {
+    const first = this.#reader.readFirst(bytes)
+    if (Either.isLeft(first)) return Either.left(first.left)
+    if (first.right === undefined) return Either.right([])
+    const { frame, rest } = first.right
+    if (frame.type !== Wire.TYPE.Feed) return refuse("malformed", "the first message opens no feed")
+    const events: Array<Event> = []
+    const problem = this.#frame(frame, events)
+    if (problem !== undefined) return Either.left(problem)
+    if (this.isHeld) {
+      this.#held.push(rest)
+      return Either.right(events)
+    }
+    const more = this.#receiveFrames(rest)
+    return Either.isLeft(more) ? more : Either.right([...events, ...more.right])
+  }
+
+  #receiveFrames(bytes: Uint8Array): Result {
+    if (this.options.encrypt) {
+      const agreed = this.#decrypt ?? this.#agree()
+      if (agreed instanceof ProtocolError) return Either.left(agreed)
+      agreed(bytes)
+    }
+    const frames = this.#reader.read(bytes)
+    if (Either.isLeft(frames)) return Either.left(frames.left)
+    const events: Array<Event> = []
+    for (const frame of frames.right) {
+      const problem = this.#frame(frame, events)
+      if (problem !== undefined) return Either.left(problem)
+    }
+    return Either.right(events)
+  }
+
+  /** Both sides have opened a first feed: it must be the same. */
+  #agree(): StreamCipher | ProtocolError {
+    const { discoveryKey, nonce } = this.#theirs!
+    if (nonce === undefined) {
+      return new ProtocolError({ reason: "no-nonce", detail: "the other side does not encrypt" })
+    }
+    if (!equals(discoveryKey, this.#ours!.discoveryKey)) {
+      return new ProtocolError({
+        reason: "other-feed",
+        detail: `the other side opened ${toHex(discoveryKey)}, we ${toHex(this.#ours!.discoveryKey)}`
+      })
+    }
+    return (this.#decrypt = this.options.xsalsa20(this.#ours!.key, nonce))
+  }
+
+  #frame(frame: Frame, events: Array<Event>): ProtocolError | undefined {
+    const decoded = Wire.decode(frame.type, frame.body, 0, frame.body.length)
+    if (Either.isLeft(decoded)) return decoded.left
+    const message = decoded.right
+    if (message === undefined) return undefined
+    if (message._tag === "Feed") return this.#opening(frame.channel, message, events)
+    const channel = this.#remote.get(frame.channel)
+    if (channel === undefined) {
+      return new ProtocolError({
+        reason: "malformed",
+        detail: `a message on channel ${frame.channel}, which is not open`
+      })
+    }
+    if (message._tag === "Handshake") {
+      if (!this.#handshaken) events.push({ _tag: "Handshake", handshake: message })
+      this.#handshaken = true
+      return undefined
+    }
+    if (channel.localId >= 0) events.push({ _tag: "Message", channel, message })
+    else return this.#keep(channel, message, frame.body.length)
+    return undefined
+  }
+
+  #opening(id: number, feed: Wire.Feed, events: Array<Event>): ProtocolError | undefined {
+    const before = this.#remote.get(id)
+    if (before !== undefined) {
+      this.close(before)
+      events.push({ _tag: "Closed", channel: before })
+    }
+    this.#theirs ??= feed
+    const channel = this.#channelOf(feed.discoveryKey)
+    channel.remoteId = id
+    this.#remote.set(id, channel)
+    events.push({ _tag: "Opened", channel })
+    return undefined
+  }
+
+  #keep(channel: Channel, message: Wire.Message, size: number): ProtocolError | undefined {
+    this.#earlyBytes += size
+    channel.early.push(message)
+    return channel.early.length <= MOST_EARLY && this.#earlyBytes <= MOST_EARLY_BYTES
+      ? undefined
+      : new ProtocolError({ reason: "too-many", detail: "messages on a feed that is not open" })
+  }
+
+  #channelOf(discoveryKey: Uint8Array): Channel {
+    const name = toHex(discoveryKey)
+    let channel = this.#channels.get(name)
+    if (channel === undefined) {
+      channel = { discoveryKey: discoveryKey.slice(), localId: -1, remoteId: -1, early: [] }
+      this.#channels.set(name, channel)
+    }
+    return channel
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Network over TCP, on `node:net`. Reading and writing are driven by the socket's events: an Effect a batch, not one a chunk.
+ *
+ * Closing a connection without `end` drops what is not in the kernel yet. Then the other side is sent a reset, not an end, for what was cut
+ * short must not look complete. (libuv shows a reset as an end to who had stopped reading: a protocol must know its own end.)
+ */
+import { type Duration, Layer } from "effect"
+import * as net from "node:net"
+import { type Address, Network, type NetworkService } from "../services/Network.js"
+import { establish } from "./network/establish.js"
+import { faultOf } from "./network/Fault.js"
+import { listening } from "./network/listening.js"
+import { nameOf } from "./network/nameOf.js"
+import { SocketDuplex } from "./network/SocketDuplex.js"
+
+export interface NetworkTcpOptions {
+  /** How long to wait for a connection, name look-up included. Absent: as long as the system does, some two minutes. */
+  readonly connectTimeout?: Duration.DurationInput | undefined
+  /**
+   * Bytes that may wait in a connection, in each direction, besides the kernel's own buffers, before the other side or
+   * the pusher is held up. 256 KiB when absent.
+   */
+  readonly bufferSize?: number | undefined
+}
+
+const BUFFER_SIZE = 256 * 1024
+
+class TcpConnection extends SocketDuplex {
+  constructor(
+    socket: net.Socket,
+    remote: string,
+    readonly bufferSize: number
+  ) {
+    super(socket, remote)
+    socket.on("data", (chunk: Buffer) => {
+      this.arrived(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length))
+      if (this.waiting >= this.bufferSize) socket.pause()
+    })
+    socket.on("end", () => this.ended())
+    socket.on("error", (cause) => this.broke(faultOf(cause)))
+    socket.on("close", () => {
+      if (!this.hasEnded || !this.isEnding) this.broke({ reason: "reset" })
+    })
+  }
+
+  protected write(array: Uint8Array): void {
+    this.socket.write(array)
+  }
+
+  protected finish(): void {
+    this.socket.end((error?: Error | null) => {
+      if (error === undefined || error === null) this.finished()
+    })
+  }
+
+  protected resume(): void {
+    if (this.socket.isPaused()) this.socket.resume()
+  }
+
+  protected override destroy(): void {
+    super.destroy()
+    if (this.socket.writableLength > 0) this.socket.resetAndDestroy()
+    else this.socket.destroy()
+  }
+}
+
+const connect = (address: Address, { bufferSize = BUFFER_SIZE, connectTimeout }: NetworkTcpOptions) => {
+  const { host = "localhost", port } = address
+  const name = nameOf(host, port)
+  return establish(name, connectTimeout, (succeed, fail) => {
+    const socket = new net.Socket({ allowHalfOpen: true, ...marks(bufferSize) }).setNoDelay(true)
+    socket.once("error", fail)
+    socket.once("connect", () => {
+      socket.off("error", fail)
+      succeed(new TcpConnection(socket, name, bufferSize))
+    })
+    try {
+      socket.connect({ host, port })
+    } catch (cause) {
+      socket.destroy() // a port that is none: the socket has a handle by then
+      throw cause
+    }
+    return () => socket.destroy()
+  })
+}
+
+/** Not in the types of a socket's options, though it takes them, as every stream does. */
+const marks = (bufferSize: number): object => ({
+  readableHighWaterMark: 64 * 1024, // what is read while the socket is paused
+  writableHighWaterMark: bufferSize
+})
+
+export const make = (options: NetworkTcpOptions = {}): NetworkService => ({
+  connect: (address) => connect(address, options),
+  listen: (address, handle) =>
+    listening(
+      address,
+      handle,
+      (accept) => {
+        const { bufferSize = BUFFER_SIZE } = options
+        const settings = { allowHalfOpen: true, noDelay: true, highWaterMark: bufferSize }
+        return net.createServer(settings, (socket) =>
+          accept(new TcpConnection(socket, nameOf(socket.remoteAddress, socket.remotePort), bufferSize))
+        )
+      },
+      () => undefined
+    )
+})
+
+export const layer = (options: NetworkTcpOptions = {}): Layer.Layer<Network> =>
+  Layer.sync(Network, () => make(options))

@@ -1,0 +1,279 @@
+/**
+ * Replication: feeds kept alike with those of a peer, over a connection. Every byte that comes is verified before it is
+ * stored; the protocol is hypercore-protocol 6 (FORMATS, "Wire").
+ */
+import { Deferred, Duration, Effect, Option, type Scope } from "effect"
+import { toHex } from "../domain/Bytes.js"
+import { type FeedClosed, ProtocolError } from "../domain/Errors.js"
+import type { Channel } from "../domain/Multiplexer.js"
+import type { PeerStats } from "../domain/Peer.js"
+import type { Feed } from "./Feed.js"
+import { coreOf, type FeedCore } from "./feed/FeedCore.js"
+import type { Connection } from "./Network.js"
+import { Crypto, type CryptoService } from "./Crypto.js"
+import type { Member } from "./replication/Member.js"
+import { reading } from "./replication/reading.js"
+import { Session, type SessionError } from "./replication/Session.js"
+import { currentSwarm } from "./replication/Swarm.js"
+import { ticking } from "./replication/ticking.js"
+import { writing } from "./replication/writing.js"
+
+export type { PeerStats, SessionError as ReplicationError }
+
+/** Any open feed, whatever its values are. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type AnyFeed = Feed<any, any>
+
+/** How one feed is replicated. */
+export interface FeedOptions {
+  /** Ask the other side for blocks. Default: when the feed is not writable. */
+  readonly download?: boolean
+  /** Give blocks to the other side. Default true. */
+  readonly upload?: boolean
+  /** Also store blocks that were not asked for. They are verified as all are. Default false. */
+  readonly allowPush?: boolean
+  /** Requests in flight, at most. Default: as many as the link carries. */
+  readonly maxRequests?: number
+}
+
+export interface Options extends FeedOptions {
+  /**
+   * Go on when all is downloaded, until the connection ends or this is interrupted. A feed that is only given ends all the same when the
+   * other side says that it wants no more. Default false.
+   */
+  readonly live?: boolean
+  /** Encrypt with the first feed's key. Both sides must agree. Default true. */
+  readonly encrypt?: boolean
+  /** Ask the other side to acknowledge each block; `onAck` is told. Default false. */
+  readonly ack?: boolean
+  /** After how long a silence the connection is dead, times 1.5. Default 5 seconds; 0: never. */
+  readonly timeout?: Duration.DurationInput
+  /** 32 bytes by which the other side knows this process again. Default: random. */
+  readonly id?: Uint8Array
+  /** Given to the other side in the handshake. At most 1 MiB. */
+  readonly userData?: Uint8Array
+  /** Names of extension messages that are understood here. */
+  readonly extensions?: ReadonlyArray<string>
+  readonly onExtension?: (name: string, payload: Uint8Array, peer: PeerInfo) => void
+  readonly onAck?: (start: number, length: number, peer: PeerInfo) => void
+  /** A feed for a discovery key that the other side opened and we have not; none: it is not replicated. */
+  readonly onFeed?: (
+    discoveryKey: Uint8Array
+  ) => Effect.Effect<Option.Option<AnyFeed | readonly [AnyFeed, FeedOptions]>>
+  /**
+   * After how many finished feeds the connection is ended. Default: those that were given; 0, which is the default with `onFeed`:
+   * when the other side ends it.
+   */
+  readonly expectedFeeds?: number
+}
+
+/** What is known of the other side of a feed, now. */
+export interface PeerInfo {
+  readonly key: Uint8Array
+  readonly address: string
+  readonly remoteId: Uint8Array | undefined
+  readonly remoteUserData: Uint8Array | undefined
+  readonly remoteExtensions: ReadonlyArray<string>
+  /** Blocks in its log, as far as it said. */
+  readonly remoteLength: number
+  readonly remoteDownloading: boolean
+  readonly downloading: boolean
+  /** Requests in flight. */
+  readonly inFlight: number
+  readonly stats: Readonly<PeerStats>
+  /**
+   * Ends when nothing more of what it said it has and is wanted here will come: with true when all of that is held, with false when
+   * requests were left unanswered or the connection is over.
+   */
+  readonly downloaded: Effect.Effect<boolean>
+  /** Sends an extension message; false when the other side does not understand it. */
+  readonly extension: (name: string, payload: Uint8Array) => boolean
+}
+
+/** A connection on which feeds are replicated. */
+export interface Replicator {
+  /** Replicates one more feed. */
+  readonly add: (feed: AnyFeed, options?: FeedOptions) => Effect.Effect<PeerInfo, ProtocolError | FeedClosed>
+  readonly peers: ReadonlyArray<PeerInfo>
+  /** What went over the connection until now, of all its feeds. */
+  readonly stats: Readonly<PeerStats>
+  /** Ends when replication does, with why it failed if it did. */
+  readonly ended: Effect.Effect<void, SessionError>
+}
+
+const peerOptions = (feed: AnyFeed, options: Options, own: FeedOptions) => ({
+  live: options.live === true,
+  ack: options.ack === true,
+  download: own.download ?? options.download ?? !feed.writable,
+  upload: own.upload ?? options.upload ?? true,
+  allowPush: own.allowPush ?? options.allowPush ?? false,
+  mostRequests: own.maxRequests ?? options.maxRequests
+})
+
+const infoOf = (member: Member, session: Session): PeerInfo => {
+  const { peer, core } = member
+  return {
+    key: core.key,
+    address: session.connection.remote,
+    get remoteId() {
+      return session.remote?.id
+    },
+    get remoteUserData() {
+      return session.remote?.userData
+    },
+    get remoteExtensions() {
+      return session.remote?.extensions ?? []
+    },
+    get remoteLength() {
+      return peer.remoteLength
+    },
+    get remoteDownloading() {
+      return peer.remoteDownloading
+    },
+    get downloading() {
+      return peer.downloading
+    },
+    get inFlight() {
+      return peer.inFlight
+    },
+    stats: peer.stats,
+    downloaded: member.downloaded,
+    extension: (name, payload) => {
+      const id = session.options.extensions.indexOf(name)
+      if (id < 0 || session.remote?.extensions.includes(name) !== true || member.finished) return false
+      const sent = member.send({ _tag: "Extension", id, payload })
+      session.wake()
+      return sent
+    }
+  }
+}
+
+const makeSession = Effect.fnUntraced(function* (
+  connection: Connection,
+  crypto: CryptoService,
+  options: Options,
+  given: number
+) {
+  const id = options.id ?? (yield* crypto.randomBytes(32))
+  const over = yield* Deferred.make<void, SessionError>()
+  const { onAck, onExtension } = options
+  const session: Session = new Session(
+    connection,
+    {
+      encrypt: options.encrypt !== false,
+      live: options.live === true,
+      ack: options.ack === true,
+      id,
+      userData: options.userData,
+      extensions: [...(options.extensions ?? [])].sort(),
+      expectedFeeds: options.expectedFeeds ?? (options.onFeed === undefined ? given : 0),
+      timeout: options.timeout === undefined ? 5000 : Duration.toMillis(options.timeout),
+      onExtension:
+        onExtension && ((name, payload, member) => onExtension(name, payload, infoOf(member, session))),
+      onAck: onAck && ((start, length, member) => onAck(start, length, infoOf(member, session)))
+    },
+    crypto,
+    over
+  )
+  return session
+})
+
+/** Opens what the other side asks for, if there is such a feed. */
+const answerWith =
+  (session: Session, options: Options) =>
+  (channel: Channel): Effect.Effect<void, ProtocolError | FeedClosed> => {
+    const refuse = session.multiplexer.isHeld
+      ? Effect.fail(
+          new ProtocolError({
+            reason: "other-feed",
+            detail: `no feed ${toHex(channel.discoveryKey)} is here`
+          })
+        )
+      : Effect.void
+    if (options.onFeed === undefined) return session.members.size === 0 ? Effect.void : refuse
+    return Effect.flatMap(
+      options.onFeed(channel.discoveryKey),
+      Option.match({
+        onNone: () => refuse,
+        onSome: (found) => {
+          const [feed, own] = isPair(found) ? found : ([found, {}] as const)
+          return Effect.asVoid(session.add(coreOf(feed), peerOptions(feed, options, own)))
+        }
+      })
+    )
+  }
+
+const isPair = (found: AnyFeed | readonly [AnyFeed, FeedOptions]): found is readonly [AnyFeed, FeedOptions] =>
+  Array.isArray(found)
+
+/** Runs the session's fibers until it ends; the connection is the caller's. */
+const run = (session: Session, options: Options): Effect.Effect<void, SessionError> =>
+  reading(session, answerWith(session, options)).pipe(
+    Effect.raceFirst(writing(session)),
+    Effect.raceFirst(ticking(session)),
+    Effect.raceFirst(Deferred.await(session.over)),
+    Effect.ensuring(Effect.sync(() => session.leave())),
+    Effect.zipLeft(Effect.suspend(() => (session.ending ? Effect.void : answerEnd(session))))
+  )
+
+/** The other side has ended, and waits for us to: it is told, as far as it still listens. */
+const answerEnd = ({ connection, options }: Session): Effect.Effect<void> => {
+  const end = Effect.ignore(connection.end)
+  return options.timeout === 0
+    ? end
+    : Effect.asVoid(Effect.timeoutOption(end, Duration.millis(options.timeout)))
+}
+
+/**
+ * Replicates `feed` over `connection`. Ends when neither side wants anything more (not if `live`) or the other side ends; fails
+ * with what went wrong. Interrupting it stops it. The connection is ended, but not closed: that is its scope's.
+ */
+export const replicate = (
+  feed: AnyFeed,
+  connection: Connection,
+  options: Options = {}
+): Effect.Effect<void, SessionError> => {
+  const core: FeedCore = coreOf(feed)
+  return Effect.gen(function* () {
+    const session = yield* makeSession(connection, core.crypto, options, 1)
+    yield* session.add(core, peerOptions(feed, options, {}))
+    yield* run(session, options)
+  })
+}
+
+/**
+ * A connection for any number of feeds: those that are added, and those that the other side asks for (`onFeed`). Stopped with the scope.
+ */
+export const connect = (
+  connection: Connection,
+  options: Options = {}
+): Effect.Effect<Replicator, never, Crypto | Scope.Scope> =>
+  Effect.gen(function* () {
+    const crypto = yield* Crypto
+    const session = yield* makeSession(connection, crypto, options, 0)
+    const ended = yield* Deferred.make<void, SessionError>()
+    yield* Effect.forkScoped(Effect.intoDeferred(run(session, options), ended))
+    return {
+      add: (feed, own = {}) =>
+        Effect.map(session.add(coreOf(feed), peerOptions(feed, options, own)), (member) =>
+          infoOf(member, session)
+        ),
+      get peers() {
+        return [...session.members.values()].map((member) => infoOf(member, session))
+      },
+      get stats() {
+        return session.stats
+      },
+      ended: Deferred.await(ended)
+    }
+  })
+
+/** What went over the connections of a feed that has any: in total since the first of them, and by peer. */
+export const stats = (
+  feed: AnyFeed
+): { readonly totals: Readonly<PeerStats>; readonly peers: ReadonlyArray<Readonly<PeerStats>> } => {
+  const swarm = currentSwarm(coreOf(feed))
+  return swarm === undefined
+    ? { totals: { uploadedBlocks: 0, uploadedBytes: 0, downloadedBlocks: 0, downloadedBytes: 0 }, peers: [] }
+    : { totals: swarm.totals, peers: [...swarm.members].map(({ peer }) => peer.stats) }
+}

@@ -1,0 +1,256 @@
+/**
+ * One feed on one connection: the peer's state machine, what waits to be told, asked and stored, and whether it is over.
+ * Everything here is synchronous; the session's fibers call it, and send what it writes.
+ */
+import { Effect } from "effect"
+import type { Channel, Multiplexer } from "../../domain/Multiplexer.js"
+import { type Action, Peer, type PeerOptions } from "../../domain/Peer.js"
+import type { ProtocolError } from "../../domain/Errors.js"
+import type { Claim } from "../../domain/Proof.js"
+import { Expected } from "../../domain/Expected.js"
+import * as TreeIndex from "../../domain/TreeIndex.js"
+import type * as Wire from "../../domain/Wire.js"
+import type { FeedCore } from "../feed/FeedCore.js"
+import type { Participant, Swarm } from "./Swarm.js"
+
+/** What a member needs of its session. */
+export interface Host {
+  readonly multiplexer: Multiplexer
+  /** There is something to do for the writing fiber. */
+  readonly wake: () => void
+  readonly onExtension: (member: Member, id: number, payload: Uint8Array) => void
+  readonly onAck: (member: Member, start: number, length: number) => void
+  /** The feed was closed under the session. */
+  readonly feedClosed: (member: Member) => void
+}
+
+/** Blocks that came or went, to be told in this order. */
+interface News {
+  readonly start: number
+  end: number
+  readonly held: boolean
+}
+
+export class Member implements Participant {
+  readonly peer: Peer
+  /** Blocks that came and are to be verified. */
+  claims: Array<Claim> = []
+  /** Whether replication of this feed is over on this connection. */
+  finished = false
+  /** Whether the other side wants an acknowledgement for each block. */
+  remoteAck = false
+  /** Whether it answers in the order of our requests, as far as it says and we have seen. */
+  ordered = false
+  /** Nodes that answers under way will prove, where they come in order. */
+  readonly #expected: Expected
+  /** Blocks that were asked for with those nodes counted as held. */
+  readonly #relying = new Set<number>()
+  #ready = false
+  #news: Array<News> = []
+  #dirty = true
+  #saidDone = false
+  #gotAll: boolean | undefined
+  readonly #waiting = new Set<(all: boolean) => void>()
+
+  constructor(
+    readonly core: FeedCore,
+    readonly swarm: Swarm,
+    readonly channel: Channel,
+    readonly options: PeerOptions,
+    readonly host: Host
+  ) {
+    const { bitfield } = core
+    this.#expected = new Expected(bitfield)
+    this.peer = new Peer(options, {
+      get length() {
+        return core.tip.length
+      },
+      has: (block) => bitfield.has(block)
+    })
+  }
+
+  /** Something has changed that may give it something to ask. */
+  look(): void {
+    if (this.finished) return
+    this.#dirty = true
+    this.host.wake()
+  }
+
+  /** Blocks have come, or gone. */
+  tell(start: number, end: number, held: boolean): void {
+    if (this.finished) return
+    const last = this.#news[this.#news.length - 1]
+    if (last !== undefined && last.held === held && last.end === start) last.end = end
+    else this.#news.push({ start, end, held })
+  }
+
+  closed(): void {
+    if (!this.finished) this.host.feedClosed(this)
+  }
+
+  /** Both sides opened the feed and shook hands: it may be spoken of. */
+  ready(): void {
+    this.#ready = true
+    this.look()
+  }
+
+  /** Takes what the peer's state machine wants done; an error ends the connection. */
+  perform(actions: ReadonlyArray<Action>): ProtocolError | undefined {
+    for (const action of actions) {
+      switch (action._tag) {
+        case "Send":
+          this.send(action.message)
+          break
+        case "Store":
+          this.claims.push(action.claim)
+          break
+        case "Release":
+          this.release(action.index)
+          this.look()
+          break
+        case "Acked":
+          this.host.onAck(this, action.start, action.length)
+          break
+        case "Extension":
+          this.host.onExtension(this, action.id, action.payload)
+          break
+        case "Changed":
+          this.look()
+          break
+        case "Fail":
+          return action.error
+      }
+    }
+    if (this.peer.asks.length > 0) this.host.wake()
+    return undefined
+  }
+
+  send(message: Wire.Message): boolean {
+    return this.host.multiplexer.send(this.channel, message)
+  }
+
+  /**
+   * Ends when nothing more of what it said it has and is wanted here will come: with true when all of that is held, with false when
+   * requests were left unanswered or the connection is over.
+   */
+  readonly downloaded: Effect.Effect<boolean> = Effect.async((resume) => {
+    const answer = (all: boolean): void => resume(Effect.succeed(all))
+    if (this.#gotAll !== undefined) return answer(this.#gotAll)
+    this.#waiting.add(answer)
+    this.look()
+    return Effect.sync(() => this.#waiting.delete(answer))
+  })
+
+  /** Writes what is to be told and asked now. */
+  write(now: number): void {
+    if (this.finished || !this.#ready) return
+    this.#writeNews()
+    if (!this.#dirty) return
+    this.#dirty = false
+    if (this.peer.downloading) {
+      const { downloads } = this.swarm
+      for (const region of downloads.regions(this.peer)) {
+        this.perform(this.peer.wantRegion(region, (one) => downloads.isExhausted(this.peer, one)))
+      }
+      for (const { index, bytes, hash } of downloads.fill(this.peer, now)) {
+        this.peer.requested(index, hash, bytes, now)
+        this.send({ _tag: "Request", index, bytes, hash, nodes: this.#digest(index, hash) })
+      }
+    }
+    if (this.#waiting.size > 0 && this.#hasNothingMore()) this.#tellDownloaded(this.#hasAll())
+    // Who only gives ends with who wants nothing more, though it would give for ever.
+    if (!this.options.live || (!this.options.download && !this.peer.remoteDownloading)) this.#writeEnd()
+  }
+
+  #hasNothingMore(): boolean {
+    return this.claims.length === 0 && this.swarm.downloads.isDone(this.peer)
+  }
+
+  /** What was given up counts as not there; so it is looked for once more. */
+  #hasAll(): boolean {
+    const { expired, ignoredWant, remoteLength } = this.peer
+    if (ignoredWant) return false
+    return expired === 0 || this.core.bitfield.nextMissing(0, remoteLength) === remoteLength
+  }
+
+  #tellDownloaded(all: boolean): void {
+    for (const answer of this.#waiting) answer(all)
+    this.#waiting.clear()
+  }
+
+  /**
+   * What we have towards a proof of the block, or will have when the answers to earlier requests are here. The real peer, which
+   * answers in the order in which its disk does, is told only what we have: it remembers it, and would never send it again.
+   */
+  #digest(index: number, hash: boolean): number {
+    if (!this.ordered || hash || index >= this.core.tip.length) {
+      return TreeIndex.digest(this.core.bitfield, index)
+    }
+    const digest = TreeIndex.digest(this.#expected, index)
+    this.#expected.add(index)
+    this.#relying.add(index)
+    return digest
+  }
+
+  /** A request is over: its block is stored, or will not come. */
+  release(index: number): void {
+    this.swarm.downloads.release(index)
+    this.#expected.remove(index)
+    this.#relying.delete(index)
+  }
+
+  /** Whether an incomplete proof may be our own doing, who said that we would have more by now. From then on we say what we have. */
+  forgive(index: number): boolean {
+    if (!this.#relying.has(index)) return false
+    this.ordered = false
+    return true
+  }
+
+  /** What it does not have is told; the last word for what it asked for is its own Have. */
+  #writeNews(): void {
+    const news = this.#news
+    if (news.length === 0) return
+    this.#news = []
+    if (!this.peer.remoteWants) return
+    for (const { start, end, held } of news) {
+      if (held && end - start === 1 && this.peer.remote.has(start)) continue
+      const range = { start, length: end - start }
+      this.send(held ? { _tag: "Have", ...range, ack: false } : { _tag: "Unhave", ...range })
+    }
+  }
+
+  /** When neither side wants anything more, it is over. Told twice, once as we end, and once if we never began. */
+  #writeEnd(): void {
+    const { peer } = this
+    if (peer.downloading && this.#isDone()) {
+      peer.downloading = false
+      this.#saidDone = true
+      this.send({ _tag: "Info", uploading: true, downloading: false })
+    }
+    if (peer.downloading || peer.remoteDownloading) return
+    if (!this.#saidDone) this.send({ _tag: "Info", uploading: false, downloading: false })
+    this.finish()
+  }
+
+  #isDone(): boolean {
+    if (!this.#hasNothingMore()) return false
+    // Who fetches single blocks goes on until the other side has had enough.
+    return !this.core.sparse || (!this.peer.remoteDownloading && this.core.demand.ranges.size === 0)
+  }
+
+  /** Whether the other side still owes something: its going away now cuts something short. */
+  get isOwed(): boolean {
+    return !this.finished && this.peer.downloading && (this.peer.inFlight > 0 || this.peer.openWants > 0)
+  }
+
+  finish(): void {
+    if (this.finished) return
+    this.finished = true
+    this.#gotAll = this.#hasNothingMore() && this.#hasAll()
+    this.#tellDownloaded(this.#gotAll)
+    this.claims = []
+    this.#news = []
+    this.swarm.remove(this)
+    this.host.wake()
+  }
+}

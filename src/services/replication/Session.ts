@@ -1,0 +1,197 @@
+/**
+ * A connection of one or more feeds: what its three fibers share.
+ *
+ *     reading    bytes -> Multiplexer -> Peer -> claims -> put                (reading)
+ *     writing    news, requests, answers -> Multiplexer -> bytes              (writing)
+ *     ticking    keep-alives, requests that were given up, silence            (ticking)
+ *
+ * State changes are synchronous, so the fibers need no lock; only the writing fiber sends, and only the reading one stores.
+ */
+import { Deferred, Effect, Either } from "effect"
+import { FeedClosed, type NetworkError, ProtocolError } from "../../domain/Errors.js"
+import { type Channel, type Event, Multiplexer } from "../../domain/Multiplexer.js"
+import type { PeerOptions, PeerStats } from "../../domain/Peer.js"
+import type * as Wire from "../../domain/Wire.js"
+import type { CryptoService } from "../Crypto.js"
+import type { FeedCore } from "../feed/FeedCore.js"
+import type { PutError } from "../feed/put.js"
+import type { ServeError } from "../feed/serve.js"
+import type { Connection } from "../Network.js"
+import { Member } from "./Member.js"
+import { Signal } from "./Signal.js"
+import { swarmOf } from "./Swarm.js"
+
+export type SessionError = FeedClosed | NetworkError | ProtocolError | PutError | ServeError
+
+export interface SessionOptions {
+  readonly encrypt: boolean
+  readonly live: boolean
+  readonly ack: boolean
+  /** 32 bytes that tell this process from others. */
+  readonly id: Uint8Array
+  readonly userData: Uint8Array | undefined
+  /** Sorted. */
+  readonly extensions: ReadonlyArray<string>
+  /** Feeds after which the connection is ended; 0: when the other side ends it. */
+  readonly expectedFeeds: number
+  /** Milliseconds; 0: silence is borne for ever. */
+  readonly timeout: number
+  readonly onExtension: ((name: string, payload: Uint8Array, member: Member) => void) | undefined
+  readonly onAck: ((start: number, length: number, member: Member) => void) | undefined
+}
+
+export class Session {
+  readonly multiplexer: Multiplexer
+  readonly members = new Map<Channel, Member>()
+  /** There is something to write. */
+  readonly work = new Signal()
+  /** A feed was opened, so that what was kept for it can be read. */
+  readonly opened = new Signal()
+  /** Ends the session from outside its fibers. */
+  readonly over: Deferred.Deferred<void, SessionError>
+  remote: Wire.Handshake | undefined
+  /** Whether bytes have come since the last tick; whether somebody is there to take them. */
+  heard = false
+  pulling = false
+  /** Whether we have nothing more to say, and have said so. */
+  ending = false
+  #finished = 0
+  /** Of feeds whose channel was closed. */
+  readonly #past: PeerStats = {
+    uploadedBlocks: 0,
+    uploadedBytes: 0,
+    downloadedBlocks: 0,
+    downloadedBytes: 0
+  }
+
+  constructor(
+    readonly connection: Connection,
+    readonly options: SessionOptions,
+    readonly crypto: CryptoService,
+    over: Deferred.Deferred<void, SessionError>
+  ) {
+    this.over = over
+    this.multiplexer = new Multiplexer({
+      encrypt: options.encrypt,
+      xsalsa20: crypto.xsalsa20,
+      handshake: {
+        _tag: "Handshake",
+        id: options.id,
+        live: options.live,
+        userData: options.userData,
+        extensions: options.extensions,
+        ack: options.ack,
+        ordered: true
+      }
+    })
+  }
+
+  readonly wake = (): void => this.work.raise()
+
+  readonly onExtension = (member: Member, id: number, payload: Uint8Array): void => {
+    const name = this.remote?.extensions[id]
+    if (name !== undefined && this.options.extensions.includes(name)) {
+      this.options.onExtension?.(name, payload, member)
+    }
+  }
+
+  readonly onAck = (member: Member, start: number, length: number): void =>
+    this.options.onAck?.(start, length, member)
+
+  readonly feedClosed = (): void => {
+    Deferred.unsafeDone(this.over, Effect.fail(new FeedClosed()))
+  }
+
+  /** Opens a feed on the connection, from our side. */
+  readonly add = (core: FeedCore, options: PeerOptions): Effect.Effect<Member, ProtocolError | FeedClosed> =>
+    Effect.gen(this, function* () {
+      const seed = yield* this.crypto.randomBytes(8)
+      const nonce = yield* this.crypto.randomBytes(24)
+      if (core.closed) return yield* new FeedClosed()
+      const channel = yield* this.multiplexer.open(core.key, core.discoveryKey, nonce)
+      const existing = this.members.get(channel)
+      if (existing !== undefined) return existing
+      const swarm = swarmOf(core, seed)
+      const member = new Member(core, swarm, channel, options, this)
+      this.members.set(channel, member)
+      swarm.add(member)
+      for (const message of this.multiplexer.early(channel)) {
+        const problem = member.perform(member.peer.receive(message, 0))
+        if (problem !== undefined) return yield* problem
+      }
+      this.#readyMaybe(member)
+      this.opened.raise()
+      this.wake()
+      return member
+    })
+
+  /** What has come, until something is wrong with it; the feeds that the other side opened and we have not are answered. */
+  handle(events: ReadonlyArray<Event>, now: number): Either.Either<ReadonlyArray<Channel>, ProtocolError> {
+    const asked: Array<Channel> = []
+    for (const event of events) {
+      switch (event._tag) {
+        case "Opened": {
+          const member = this.members.get(event.channel)
+          if (member === undefined) asked.push(event.channel)
+          else this.#readyMaybe(member)
+          break
+        }
+        case "Handshake":
+          this.remote = event.handshake
+          for (const member of this.members.values()) this.#readyMaybe(member)
+          break
+        case "Closed": {
+          const member = this.members.get(event.channel)
+          if (member === undefined) break
+          member.finish()
+          addStats(this.#past, member.peer.stats)
+          this.members.delete(event.channel)
+          break
+        }
+        case "Message": {
+          const member = this.members.get(event.channel)
+          if (member === undefined || member.finished) break
+          const problem = member.perform(member.peer.receive(event.message, now))
+          if (problem !== undefined) return Either.left(problem)
+          break
+        }
+      }
+    }
+    return Either.right(asked)
+  }
+
+  /** Counts the feeds that are over; true when the connection may end. */
+  get isDone(): boolean {
+    const { expectedFeeds } = this.options
+    if (expectedFeeds === 0) return false
+    this.#finished = 0
+    for (const member of this.members.values()) if (member.finished) this.#finished++
+    return this.#finished >= expectedFeeds
+  }
+
+  /** What went over the connection, of all its feeds. */
+  get stats(): PeerStats {
+    const sum = { ...this.#past }
+    for (const member of this.members.values()) addStats(sum, member.peer.stats)
+    return sum
+  }
+
+  /** The session is over: its members leave their swarms. */
+  leave(): void {
+    for (const member of this.members.values()) member.finish()
+  }
+
+  #readyMaybe(member: Member): void {
+    if (this.remote === undefined || member.channel.remoteId < 0) return
+    member.remoteAck = this.remote.ack
+    member.ordered = this.remote.ordered === true
+    member.ready()
+  }
+}
+
+const addStats = (sum: PeerStats, more: PeerStats): void => {
+  sum.uploadedBlocks += more.uploadedBlocks
+  sum.uploadedBytes += more.uploadedBytes
+  sum.downloadedBlocks += more.downloadedBlocks
+  sum.downloadedBytes += more.downloadedBytes
+}

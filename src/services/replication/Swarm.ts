@@ -1,0 +1,122 @@
+/**
+ * All that an open feed's connections share: who is asked for what, whom to tell what has happened. It comes with the first
+ * connection of a feed and goes with the last; the feed itself knows nothing of it but `events` and `demand`.
+ */
+import { readUint64 } from "../../domain/Bytes.js"
+import { Downloads } from "../../domain/Downloads.js"
+import type { FeedEvent } from "../../domain/FeedEvent.js"
+import type { Peer, PeerStats } from "../../domain/Peer.js"
+import { Random } from "../../domain/Random.js"
+import type { FeedCore } from "../feed/FeedCore.js"
+
+/** The feed on one of its connections. */
+export interface Participant {
+  readonly peer: Peer
+  /** There may be something new to ask for. */
+  readonly look: () => void
+  /** Blocks [start, end) have come, or gone. */
+  readonly tell: (start: number, end: number, held: boolean) => void
+  /** The feed was closed. */
+  readonly closed: () => void
+}
+
+const swarms = new WeakMap<FeedCore, Swarm>()
+
+export class Swarm {
+  readonly members = new Set<Participant>()
+  readonly downloads: Downloads
+  readonly totals: PeerStats = {
+    uploadedBlocks: 0,
+    uploadedBytes: 0,
+    downloadedBlocks: 0,
+    downloadedBytes: 0
+  }
+  /** Blocks up to here were told of when they were appended. */
+  #told: number
+
+  constructor(
+    readonly core: FeedCore,
+    seed: number
+  ) {
+    const { bitfield, demand } = core
+    this.#told = core.tip.length
+    this.downloads = new Downloads(
+      {
+        get length() {
+          return core.tip.length
+        },
+        has: (block) => bitfield.has(block),
+        haveByte: (at) => bitfield.haveByte(at),
+        nextMissing: (start, end) => bitfield.nextMissing(start, end)
+      },
+      { blocks: () => demand.blocks(), ranges: demand.ranges, wishes: demand.wishes },
+      new Random(seed)
+    )
+  }
+
+  add(member: Participant): void {
+    if (this.members.size === 0) {
+      this.#told = this.core.tip.length
+      this.core.listeners.add(this.#heard)
+      this.core.demand.listeners.add(this.#wake)
+    }
+    this.members.add(member)
+    this.downloads.peers.add(member.peer)
+  }
+
+  remove(member: Participant): void {
+    if (!this.members.delete(member)) return
+    this.downloads.remove(member.peer)
+    this.#wake()
+    if (this.members.size > 0) return
+    this.core.listeners.delete(this.#heard)
+    this.core.demand.listeners.delete(this.#wake)
+    swarms.delete(this.core)
+  }
+
+  readonly #wake = (): void => {
+    for (const member of this.members) member.look()
+  }
+
+  readonly #heard = (event: FeedEvent): void => {
+    switch (event._tag) {
+      case "Append": {
+        const start = this.#told
+        this.#told = Math.max(start, event.length)
+        // A log that grew by a proof has no new blocks yet.
+        if (this.core.bitfield.nextMissing(start, event.length) === event.length) {
+          for (const member of this.members) member.tell(start, event.length, true)
+        }
+        break
+      }
+      case "Download":
+        for (const member of this.members) member.tell(event.index, event.index + 1, true)
+        break
+      case "Clear": {
+        // Whoever clears up to 2^53 clears what there is.
+        const end = Math.min(event.end, this.core.tip.length)
+        this.downloads.cleared(event.start, end)
+        for (const member of this.members) member.tell(event.start, end, false)
+        break
+      }
+      case "Close":
+        for (const member of this.members) member.closed()
+        break
+      default:
+        break
+    }
+    this.#wake()
+  }
+}
+
+/** The swarm of an open feed, for who joins it at once. `seed`: 8 random bytes, for its choices if it is new. */
+export const swarmOf = (core: FeedCore, seed: Uint8Array): Swarm => {
+  const existing = swarms.get(core)
+  if (existing !== undefined) return existing
+  const swarm = new Swarm(core, readUint64(seed.fill(0, 0, 2), 0))
+  swarms.set(core, swarm)
+  return swarm
+}
+
+/** The swarm of a feed that has connections. */
+export const currentSwarm = (core: FeedCore): Swarm | undefined => swarms.get(core)

@@ -1,0 +1,121 @@
+/** reading: bytes that arrive, decoded, handled and stored, a batch at a time. */
+import { Clock, Effect, Either } from "effect"
+import { type FeedClosed, ProtocolError } from "../../domain/Errors.js"
+import type { Channel } from "../../domain/Multiplexer.js"
+import type { Claim } from "../../domain/Proof.js"
+import { type PutError, putAll } from "../feed/put.js"
+import type { Member } from "./Member.js"
+import type { Session, SessionError } from "./Session.js"
+
+/** What to do about a feed that the other side opened and we have not. */
+export type Answer = (channel: Channel) => Effect.Effect<void, ProtocolError | FeedClosed>
+
+/** Bytes of blocks that are verified and stored together: a few milliseconds of hashing. */
+const STORE_BYTES = 4 * 1024 * 1024
+
+/** Reads until the other side ends. */
+export const reading: (session: Session, answer: Answer) => Effect.Effect<void, SessionError> =
+  Effect.fnUntraced(function* (session: Session, answer: Answer) {
+    const { connection, multiplexer } = session
+    while (true) {
+      if (multiplexer.isKeeping) {
+        if (multiplexer.isHeld) yield* session.opened.wait
+        yield* handle(session, answer, multiplexer.resume())
+        continue
+      }
+      session.pulling = true
+      const arrays = yield* connection.pull
+      session.pulling = false
+      session.heard = true
+      if (arrays.length === 0) return yield* ended(session)
+      for (const bytes of arrays) yield* handle(session, answer, multiplexer.receive(bytes))
+      for (const member of session.members.values()) {
+        if (member.claims.length > 0) yield* store(member)
+      }
+      session.wake()
+    }
+  })
+
+const handle = Effect.fnUntraced(function* (
+  session: Session,
+  answer: Answer,
+  received: ReturnType<Session["multiplexer"]["receive"]>
+) {
+  let next = received
+  while (Either.isLeft(next) || next.right.length > 0) {
+    if (Either.isLeft(next)) return yield* next.left
+    const now = yield* Clock.currentTimeMillis
+    const asked = session.handle(next.right, now)
+    if (Either.isLeft(asked)) return yield* asked.left
+    for (const channel of asked.right) yield* answer(channel)
+    // What came with the first feed's opening, if that was just answered.
+    next = session.multiplexer.resume()
+  }
+})
+
+/** Verifies and stores what came for one feed. A block that is held by now came from elsewhere too. */
+const store = Effect.fnUntraced(function* (member: Member) {
+  const { claims, core } = member
+  member.claims = []
+  let next = 0
+  while (next < claims.length) {
+    const batch = takeBatch(member, claims, next)
+    const stored = yield* Effect.either(putAll(core, batch.claims, member.peer))
+    next = batch.next
+    if (Either.isLeft(stored)) {
+      const { left } = stored
+      const forgiven =
+        left._tag === "InvalidProof" && left.reason === "incomplete" && member.forgive(left.index)
+      if (!forgiven) {
+        for (const claim of claims) member.release(claim.index)
+        return yield* asSessionError(left)
+      }
+      // Those before it are stored, those after it have their turn; it is asked for again.
+      next = claims.findIndex((claim) => claim.index === left.index && batch.claims.includes(claim)) + 1
+    }
+    count(member, batch.claims)
+  }
+  for (const claim of claims) member.release(claim.index)
+  member.look()
+})
+
+/** Claims from number `next` on, as many as are stored together. */
+const takeBatch = (member: Member, claims: ReadonlyArray<Claim>, next: number) => {
+  const batch: Array<Claim> = []
+  let end = next
+  for (let bytes = 0; end < claims.length && bytes < STORE_BYTES; end++) {
+    const claim = claims[end]!
+    if (claim.block !== undefined && member.core.bitfield.has(claim.index)) continue
+    batch.push(claim)
+    bytes += claim.block?.length ?? 0
+  }
+  return { claims: batch, next: end }
+}
+
+/** Counts the blocks that are stored now, and acknowledges them where that is wanted. */
+const count = (member: Member, claims: ReadonlyArray<Claim>): void => {
+  const { totals } = member.swarm
+  for (const { block, index } of claims) {
+    if (block === undefined || !member.core.bitfield.has(index)) continue
+    totals.downloadedBlocks++
+    totals.downloadedBytes += block.length
+    if (member.remoteAck) member.send({ _tag: "Have", start: index, length: 1, ack: true })
+  }
+}
+
+/** A block or proof that does not hold is the peer's doing. */
+const asSessionError = (error: PutError): SessionError =>
+  error._tag === "InvalidProof" || error._tag === "InvalidSignature"
+    ? new ProtocolError({ reason: "invalid-data", detail: error.message, cause: error })
+    : error
+
+/** The other side has ended: fine, unless it owes something. */
+const ended = (session: Session): Effect.Effect<void, ProtocolError> => {
+  const owing = [...session.members.values()].some((member) => member.isOwed)
+  if (!session.multiplexer.atBoundary) {
+    return Effect.fail(new ProtocolError({ reason: "ended-early", detail: "in the middle of a frame" }))
+  }
+  return owing && !session.options.live
+    ? Effect.fail(new ProtocolError({ reason: "ended-early", detail: "it owed blocks that we asked for" }))
+    : Effect.void
+}

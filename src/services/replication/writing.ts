@@ -1,0 +1,112 @@
+/** writing: what is to be told and asked goes first, then answers, as fast as the connection takes them. */
+import { Clock, Effect } from "effect"
+import * as BitfieldRle from "../../domain/BitfieldRle.js"
+import type { Ask } from "../../domain/Peer.js"
+import { publish } from "../feed/commit.js"
+import { seek } from "../feed/seek.js"
+import { type Asked, type ServeError, serve } from "../feed/serve.js"
+import type { Member } from "./Member.js"
+import type { Session, SessionError } from "./Session.js"
+
+/** Bytes of blocks that are read before they are sent; requests that are looked at together. */
+const ANSWER_BYTES = 1024 * 1024
+const ANSWER_REQUESTS = 512
+
+/** Writes until everything is said; ends then, or never when the connection is to stay. */
+export const writing: (session: Session) => Effect.Effect<never, SessionError> = Effect.fnUntraced(function* (
+  session: Session
+) {
+  const { connection, multiplexer } = session
+  while (true) {
+    yield* session.work.wait
+    for (let more = true; more;) {
+      more = false
+      const now = yield* Clock.currentTimeMillis
+      for (const member of session.members.values()) {
+        member.write(now)
+        if (member.peer.asks.length > 0) {
+          yield* answer(member)
+          more ||= member.peer.asks.length > 0
+        }
+      }
+      if (multiplexer.size > 0) yield* connection.push(multiplexer.take())
+    }
+    if (!session.ending && session.isDone) {
+      session.ending = true
+      yield* connection.end
+    }
+  }
+})
+
+/** Answers some of what a peer asks; the rest has its turn after the other feeds of the connection. */
+const answer = Effect.fnUntraced(function* (member: Member) {
+  const { peer } = member
+  const first = peer.asks[0]!
+  if (member.finished) {
+    peer.asks.length = 0
+  } else if (first._tag === "Describe") {
+    peer.asks.shift()
+    describe(member, first)
+  } else if (first.request.bytes > 0) {
+    peer.asks.shift()
+    yield* answerByte(member, first.request)
+  } else yield* answerRequests(member)
+})
+
+/** Which blocks of a region we have. */
+const describe = (member: Member, { start, length }: Extract<Ask, { _tag: "Describe" }>): void => {
+  const { bitfield, tip } = member.core
+  const end = Math.min(start + length, Math.max(tip.length, start))
+  const bits = new Uint8Array(Math.ceil((end - start) / 8))
+  for (let i = 0; i < bits.length; i++) bits[i] = bitfield.haveByte(start / 8 + i)
+  member.send({ _tag: "Have", start, length, bitfield: BitfieldRle.encode(bits), ack: false })
+}
+
+const answerRequests = Effect.fnUntraced(function* (member: Member) {
+  const { peer } = member
+  const asked: Array<Asked> = []
+  for (const ask of peer.asks) {
+    if (ask._tag !== "Request" || ask.request.bytes > 0 || asked.length === ANSWER_REQUESTS) break
+    asked.push({ index: ask.request.index, digest: ask.request.nodes, hash: ask.request.hash })
+  }
+  const count = yield* send(member, asked)
+  peer.asks.splice(0, count)
+})
+
+/** Byte `bytes` of the log: the proof of the block that holds it, or of the one that was named with it. */
+const answerByte = (
+  member: Member,
+  request: { readonly index: number; readonly bytes: number; readonly hash: boolean; readonly nodes: number }
+): Effect.Effect<unknown, ServeError> =>
+  seek(member.core, request.bytes, { wait: false }).pipe(
+    Effect.map(({ index }) => ({ index, digest: 0, hash: request.hash })),
+    Effect.catchTags({
+      BlockUnavailable: () => named(request),
+      BadArgument: () => named(request),
+      CorruptStorage: () => named(request)
+    }),
+    Effect.flatMap((asked) => send(member, [asked]))
+  )
+
+const named = (request: { readonly index: number; readonly hash: boolean; readonly nodes: number }) =>
+  Effect.succeed({ index: request.index, digest: request.nodes, hash: request.hash })
+
+/** Sends what is asked for; answers how many of them had their turn. */
+const send = Effect.fnUntraced(function* (member: Member, asked: ReadonlyArray<Asked>) {
+  const { core, peer, swarm } = member
+  const served = yield* serve(core, asked, ANSWER_BYTES)
+  for (const { index, block, proof } of served.claims) {
+    const size = block?.length ?? 0
+    const { nodes, signature } = proof
+    const sent = member.send({ _tag: "Data", index, value: block, nodes, signature })
+    if (!sent) member.send({ _tag: "Unhave", start: index, length: 1 })
+    if (!sent || block === undefined) continue
+    peer.stats.uploadedBlocks++
+    peer.stats.uploadedBytes += size
+    swarm.totals.uploadedBlocks++
+    swarm.totals.uploadedBytes += size
+    publish(core, { _tag: "Upload", index, size })
+  }
+  for (const index of served.missing) member.send({ _tag: "Unhave", start: index, length: 1 })
+  return served.count
+})
