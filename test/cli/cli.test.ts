@@ -397,6 +397,19 @@ describe("the command line", () => {
     expect(help).not.toMatch(/\u001b/)
   })
 
+  it("offers in shells only what it takes", async () => {
+    for (const shell of ["bash", "fish", "zsh"]) {
+      const script = await textOf(["--completions", shell])
+      expect(script).toContain("read-only")
+      expect(script).not.toMatch(/wizard/i)
+      expect(script).not.toMatch(/\bsh\b(?!\.)/)
+      for (const choice of script.match(/[({](?:\w+[', ]+)*bash[^)}]*/g) ?? []) {
+        expect(choice.match(/\w+/g)).toEqual(["bash", "fish", "zsh"])
+      }
+    }
+    expect(await textOf(["--completions=zsh"])).toMatch(/\(bash fish zsh\)/)
+  })
+
   it("completes in shells", async () => {
     const script = await textOf(["--completions", "bash"])
     execFileSync("bash", ["-n"], { input: script })
