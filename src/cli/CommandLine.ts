@@ -76,9 +76,7 @@ const withOwnConsole =
       Effect.withConsole(self, {
         ...console,
         log: (text: unknown) =>
-          Effect.ignore(
-            StandardOutput.write(`${edit(stripVTControlCharacters(String(text)).trimEnd())}\n`)
-          ),
+          Effect.ignore(StandardOutput.write(`${edit(stripVTControlCharacters(String(text)).trimEnd())}\n`)),
         error: () => Effect.void
       })
     )

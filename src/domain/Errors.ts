@@ -33,7 +33,7 @@ export class CorruptStorage extends Schema.TaggedError<CorruptStorage>()("Corrup
 
 /** Opening was refused and nothing was touched. */
 export class OpenRefused extends Schema.TaggedError<OpenRefused>()("OpenRefused", {
-  reason: Schema.Literal("missing", "other-key", "wrong-secret-key", "bad-key"),
+  reason: Schema.Literal("missing", "other-key", "wrong-secret-key", "bad-key", "lost-key", "bad-path"),
   detail: Schema.String
 }) {
   override get message(): string {

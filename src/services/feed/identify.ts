@@ -19,6 +19,7 @@ export interface IdentifyOptions {
   readonly secretKey?: Uint8Array
   readonly createIfMissing?: boolean
   readonly overwrite?: boolean
+  readonly storeSecretKey?: boolean
   readonly readOnly?: boolean
 }
 
@@ -38,7 +39,8 @@ export const identify = (
         key: options.key,
         secretKey: options.secretKey,
         createIfMissing: options.createIfMissing !== false && !readOnly,
-        overwrite
+        overwrite,
+        storeSecretKey: options.storeSecretKey !== false
       },
       {
         key,
