@@ -18,6 +18,7 @@ export interface FeedFailure {
   readonly _tag: string
   readonly message: string
   readonly reason?: string
+  readonly detail?: string
   readonly index?: number
   readonly cause?: unknown
 }
@@ -42,6 +43,8 @@ export const explain =
     switch (`${error._tag} ${error.reason ?? ""}`) {
       case "OpenRefused missing":
         return failed(because(`${directory}: no feed is stored here`, hints.missing))
+      case "OpenRefused exists":
+        return failed(`${directory}: ${error.detail}`)
       case "StorageError locked":
         return failed(because(`${directory}: another process is writing to this feed`, hints.locked))
       case "BlockUnavailable not-held":

@@ -33,7 +33,15 @@ export class CorruptStorage extends Schema.TaggedError<CorruptStorage>()("Corrup
 
 /** Opening was refused and nothing was touched. */
 export class OpenRefused extends Schema.TaggedError<OpenRefused>()("OpenRefused", {
-  reason: Schema.Literal("missing", "other-key", "wrong-secret-key", "bad-key", "lost-key", "bad-path"),
+  reason: Schema.Literal(
+    "missing",
+    "exists",
+    "other-key",
+    "wrong-secret-key",
+    "bad-key",
+    "lost-key",
+    "bad-path"
+  ),
   detail: Schema.String
 }) {
   override get message(): string {

@@ -11,6 +11,7 @@ export interface IdentityRequest {
   readonly key: Uint8Array | undefined
   readonly secretKey: Uint8Array | undefined
   readonly createIfMissing: boolean
+  readonly openExisting: boolean
   readonly overwrite: boolean
   readonly storeSecretKey: boolean
 }
@@ -105,6 +106,11 @@ const decideStored = (
   if (Either.isLeft(whole)) return Either.left(whole.left)
   const storedKey = whole.right ?? secretsKey
   if (storedKey === undefined) return decideKeyless(request, stored, wanted)
+  // One that was cut off after its secret key was never acknowledged: it is finished.
+  const isCutOff = whole.right === undefined && !stored.entries && !stored.data
+  if (!request.openExisting && !isCutOff) {
+    return refuse("exists", `a feed is stored here already: ${toHex(storedKey)}`)
+  }
   if (wanted !== undefined && !equals(wanted, storedKey)) {
     return refuse("other-key", `another feed is stored here: ${toHex(storedKey)}`)
   }
@@ -122,6 +128,7 @@ const decideKeyless = (
 ): Decision => {
   const { secretKey } = request
   if (stored.entries) {
+    if (!request.openExisting) return refuse("exists", "files of a feed are stored here already")
     return wanted === undefined
       ? corrupt("key", "it is missing, though other files of a feed are there; give the key to open them")
       : Either.right({ key: wanted, secretKey, action: "open" })

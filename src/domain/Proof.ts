@@ -84,9 +84,12 @@ export const plan = (held: HeldNodes, claim: Claim): Either.Either<Plan, Invalid
   let next = FlatTree.leaf(claim.index)
   while (!held.hasNode(next)) {
     const sibling = FlatTree.sibling(next)
-    const step = stepTo(held, sibling, given[used])
+    const isGiven = given[used]?.index === sibling
+    const step = bindsSizes(claim, sibling)
+      ? stepTo(held, sibling, given[used])
+      : (storedStep(held, sibling) ?? stepTo(held, sibling, given[used]))
     if (step === undefined) return planRoots(held, claim, steps, next, given.slice(used))
-    if (step._tag === "Given") used++
+    if (isGiven) used++
     steps.push(step)
     next = FlatTree.parent(next)
   }
@@ -122,10 +125,18 @@ const planRoots = (
   return Either.right({ claim, steps, end, reads: storedIn([...steps, ...others]) })
 }
 
-const stepTo = (held: HeldNodes, position: Position, next: TreeNode | undefined): Step | undefined => {
-  if (next !== undefined && next.index === position) return { _tag: "Given", node: next }
-  return held.hasNode(position) ? { _tag: "Stored", position } : undefined
-}
+/**
+ * Whether the hashes upwards vouch for the size of this sibling. A proof without the block binds the sizes of two sibling leaves
+ * only in their sum: by misstating both it could move a block that is held, so of a leaf that is held the stored size counts.
+ */
+const bindsSizes = (claim: Claim, sibling: Position): boolean =>
+  claim.block !== undefined || !FlatTree.isLeaf(sibling)
+
+const stepTo = (held: HeldNodes, position: Position, next: TreeNode | undefined): Step | undefined =>
+  next !== undefined && next.index === position ? { _tag: "Given", node: next } : storedStep(held, position)
+
+const storedStep = (held: HeldNodes, position: Position): Step | undefined =>
+  held.hasNode(position) ? { _tag: "Stored", position } : undefined
 
 const storedIn = (steps: ReadonlyArray<Step>): Array<Position> =>
   steps.flatMap((step) => (step._tag === "Stored" ? [step.position] : []))

@@ -76,6 +76,11 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly discoveryKey: Uint8Array
   /** Blocks in the log, now. */
   readonly length: number
+  /**
+   * Blocks in the log that the stored files spoke of when the feed was opened. Where that is more than `length` was, they were damaged:
+   * the owner cannot open such a feed; a reader, or who opens it `readOnly`, has what could be proven.
+   */
+  readonly claimedLength: number
   /** Bytes in the log, now. */
   readonly byteLength: number
   /** Can it be appended to, now? */
@@ -163,13 +168,8 @@ export function open(options?: OpenOptions): Effect.Effect<Feed, OpenError, Cryp
 export function open<A, E>(
   options: OpenOptions<A, E> = {}
 ): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> {
-  // Recovery can take long: it can be interrupted, and cleans up after itself until the feed is handed over.
-  return Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const core = yield* restore(openCore(options))
-      yield* Effect.addFinalizer(() => Effect.ignoreLogged(close(core)))
-      return make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>))
-    })
+  return Effect.map(openCore(options), (core) =>
+    make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>))
   )
 }
 
@@ -181,13 +181,14 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
     Effect.suspend(() => Effect.flatMap(encodeBatch(values), (blocks) => append(core, blocks)))
   return withCore(
     {
-      key: core.key,
+      key: Uint8Array.from(core.key),
       discoveryKey: core.discoveryKey,
       sparse: core.sparse,
       crypto: core.crypto.name,
       get length() {
         return core.tip.length
       },
+      claimedLength: core.claimedLength,
       get byteLength() {
         return core.tip.byteLength
       },

@@ -37,6 +37,7 @@ interface Row {
   readonly key?: Uint8Array
   readonly secretKey?: Uint8Array
   readonly createIfMissing?: false
+  readonly openExisting?: false
   readonly overwrite?: true
   readonly storeSecretKey?: false
   /** Stored. */
@@ -53,6 +54,7 @@ const decide = (row: Row): string => {
       key: row.key,
       secretKey: row.secretKey,
       createIfMissing: row.createIfMissing ?? true,
+      openExisting: row.openExisting ?? true,
       overwrite: row.overwrite ?? false,
       storeSecretKey: row.storeSecretKey ?? true
     },
@@ -74,7 +76,7 @@ const decide = (row: Row): string => {
 const table = (rows: ReadonlyArray<Row>): void => {
   const cases = rows.map((row) => {
     const asked = `asked ${nameOf(row.key)} ${nameOf(row.secretKey)}`
-    const flags = `${row.createIfMissing === false ? ", no creation" : ""}${row.overwrite ? ", overwrite" : ""}${row.storeSecretKey === false ? ", not stored" : ""}`
+    const flags = `${row.createIfMissing === false ? ", no creation" : ""}${row.openExisting === false ? ", no opening" : ""}${row.overwrite ? ", overwrite" : ""}${row.storeSecretKey === false ? ", not stored" : ""}`
     const stored = `stored ${row.stored === undefined ? "- -" : row.stored.map(nameOf).join(" ")}`
     return [
       `${asked}${flags}; ${stored}${row.entries ? " and entries" : ""}${row.data ? " and data" : ""}: ${row.answer}`,
@@ -113,6 +115,27 @@ describe("a feed is stored", () => {
     { stored: owned, key: otherKey, answer: "refused: other-key" },
     { stored: owned, secretKey: otherSecret, answer: "refused: other-key" },
     { stored: owned, entries: true, answer: "open A a" }
+  ])
+})
+
+describe("a feed is to be made, not opened", () => {
+  const openExisting = false
+  table([
+    { openExisting, answer: "create - -" },
+    { openExisting, key, answer: "create A -" },
+    { openExisting, createIfMissing: false, answer: "refused: missing" },
+    { openExisting, stored: [key, none], answer: "refused: exists" },
+    { openExisting, stored: [key, none], key, answer: "refused: exists" },
+    { openExisting, stored: [key, secret], key: otherKey, answer: "refused: exists" },
+    { openExisting, stored: [key, secret], entries: true, answer: "refused: exists" },
+    { openExisting, stored: [none, none], entries: true, answer: "refused: exists" },
+    { openExisting, stored: [none, none], entries: true, key, answer: "refused: exists" },
+    { openExisting, stored: [none, secret], entries: true, answer: "refused: exists" },
+    // A creation that was cut off is finished.
+    { openExisting, stored: [none, secret], answer: "open A a" },
+    { openExisting, stored: [key.subarray(0, 16), secret], answer: "open A a" },
+    { openExisting, stored: [key.subarray(0, 16), none], key, answer: "create A -" },
+    { openExisting, stored: [key.subarray(0, 16), none], answer: "corrupt: key" }
   ])
 })
 
@@ -175,7 +198,8 @@ describe("overwriting does not look at what is stored", () => {
     { overwrite: true, stored: [key, secret], key: otherKey, answer: "overwrite B -" },
     { overwrite: true, stored: [key, otherSecret], secretKey: secret, answer: "overwrite A a" },
     { overwrite: true, stored: [key.subarray(1), none], entries: true, answer: "overwrite - -" },
-    { overwrite: true, createIfMissing: false, key, answer: "overwrite A -" }
+    { overwrite: true, createIfMissing: false, key, answer: "overwrite A -" },
+    { stored: [key, none], overwrite: true, openExisting: false, key, answer: "overwrite A -" }
   ])
 })
 
@@ -219,14 +243,28 @@ describe("keys that are none", () => {
 
 it("a refusal says what to do with words", () => {
   const refusal = Identity.decide(
-    { key: otherKey, secretKey: undefined, createIfMissing: true, overwrite: false, storeSecretKey: true },
+    {
+      key: otherKey,
+      secretKey: undefined,
+      createIfMissing: true,
+      openExisting: true,
+      overwrite: false,
+      storeSecretKey: true
+    },
     { key, secretKey: none, entries: false, data: false }
   )
   expect(Either.getOrThrow(Either.flip(refusal)).message).toBe(
     `cannot open feed: another feed is stored here: ${"01".repeat(32)}`
   )
   const corrupt = Identity.decide(
-    { key: undefined, secretKey: undefined, createIfMissing: true, overwrite: false, storeSecretKey: true },
+    {
+      key: undefined,
+      secretKey: undefined,
+      createIfMissing: true,
+      openExisting: true,
+      overwrite: false,
+      storeSecretKey: true
+    },
     { key: none, secretKey: none, entries: true, data: true }
   )
   expect(Either.getOrThrow(Either.flip(corrupt))).toBeInstanceOf(CorruptStorage)

@@ -1,5 +1,5 @@
 /** Arguments that no caller should give: each is a typed error at once, and the feed goes on. */
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { type Claim, Feed, MAX_BLOCK_SIZE } from "../../src/index.js"
 import {
@@ -9,7 +9,6 @@ import {
   failure,
   inMemory,
   keyPair,
-  memory,
   onEachStorage,
   openText,
   someBlocks,
@@ -109,12 +108,16 @@ describe("bad indexes and ranges", () => {
   ])
 })
 
-// TODO: hangs (FlatTree positions past 2^53 lose their last bit), and no test can end a loop that gives no turn.
-it.skip("digest of an index whose position is no exact number", () =>
+// A loop that gives no turn would hang the test, not fail it.
+inMemory("digest of an index whose position is no exact number", () =>
   Effect.gen(function* () {
     const feed = yield* Feed.open()
-    yield* expectFailure(feed.digest(2 ** 52), { _tag: "BadArgument", operation: "digest" })
-  }).pipe(Effect.scoped, Effect.provide(memory), Effect.runPromise))
+    for (const index of [2 ** 52, 2 ** 52 + 2 ** 30, 2 ** 53 - 1]) {
+      yield* expectFailure(feed.digest(index), { _tag: "BadArgument", operation: "digest" })
+    }
+    for (const index of [2 ** 46, 2 ** 52 - 1]) expect(yield* feed.digest(index)).toBe(0)
+  })
+)
 
 describe("bad blocks", () => {
   refusesAll("append", (feed) =>

@@ -469,4 +469,21 @@ describe("keys", () => {
       expect(yield* stored("b")).toEqual(yield* stored("a"))
     })
   )
+
+  onEachStorage("the caller's arrays are the caller's: what is done to them afterwards does no harm", () =>
+    Effect.gen(function* () {
+      const keys = yield* keyPair(1)
+      const given = { key: Buffer.from(keys.publicKey), secretKey: Buffer.from(keys.secretKey) }
+      const feed = yield* Feed.open(given)
+      given.key.fill(0)
+      given.secretKey.fill(0)
+      feed.key.fill(0)
+      yield* feed.append(bytes("a"))
+      const { index, signature } = yield* feed.signature()
+      yield* feed.verify(index, signature)
+      yield* feed.close
+      const again = yield* Feed.open({ key: keys.publicKey })
+      expect(yield* again.get(0)).toEqual(bytes("a"))
+    })
+  )
 })

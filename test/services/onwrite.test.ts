@@ -8,6 +8,7 @@ import {
   ended,
   expectFailure,
   expectWaiting,
+  failure,
   onEachStorage,
   openText,
   someBlocks,
@@ -165,6 +166,36 @@ describe("onwrite of an author", () => {
     })
   )
 
+  onEachStorage(
+    "that waits does not hold up closing: the append ends with FeedClosed, the next opening is as before",
+    () =>
+      Effect.gen(function* () {
+        const feed = yield* openText({ onwrite: (index) => (index === 0 ? Effect.void : Effect.never) })
+        yield* feed.append("a")
+        const appends = yield* startWaiting(
+          Effect.forEach(["b", "c"], (text) => failure(feed.append(text)), { concurrency: "unbounded" })
+        )
+        const late = yield* startWaiting(failure(feed.append("d")))
+        yield* atOnce(feed.close)
+        expect([...(yield* ended(appends)), yield* ended(late)]).toMatchObject(
+          ["b", "c", "d"].map(() => ({ _tag: "FeedClosed" }))
+        )
+        expect((yield* openText()).length).toBe(1)
+      })
+  )
+
+  onEachStorage("may close the feed", () =>
+    Effect.gen(function* () {
+      const ready = yield* Deferred.make<Feed.Feed<string, unknown>>()
+      const feed = yield* openText({
+        onwrite: () => Effect.flatMap(Deferred.await(ready), (feed) => feed.close)
+      })
+      yield* Deferred.succeed(ready, feed)
+      yield* expectFailure(atOnce(feed.append("a")), { _tag: "FeedClosed" })
+      expect((yield* openText()).length).toBe(0)
+    })
+  )
+
   onEachStorage("that waits holds up writes, not reads", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
@@ -196,6 +227,16 @@ describe("onwrite of an author", () => {
 })
 
 describe("onwrite of a reader", () => {
+  onEachStorage("that waits does not hold up closing", () =>
+    Effect.gen(function* () {
+      const from = yield* source(someBlocks(3))
+      const feed = yield* Feed.open({ key: from.key, onwrite: () => Effect.never })
+      const putting = yield* startWaiting(failure(transfer(from, feed, 1)))
+      yield* atOnce(feed.close)
+      expect(yield* ended(putting)).toMatchObject({ _tag: "FeedClosed" })
+    })
+  )
+
   onEachStorage("is asked after the proof was checked, before anything is stored", () =>
     Effect.gen(function* () {
       const from = yield* source(someBlocks(9))

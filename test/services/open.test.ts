@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, FiberId, Scope, Stream } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { Crypto, Feed, toHex } from "../../src/index.js"
+import { Crypto, Feed, type FileName, type Read, Storage, toHex } from "../../src/index.js"
 import { layer as nodeLayer } from "../../src/node.js"
 import { temporaryDirectory } from "../temporaryDirectory.js"
 import {
@@ -571,6 +571,63 @@ describe("readOnly", () => {
   )
 })
 
+/** Runs `effect` on a storage that does `first` before every look at the files. */
+const whileOthers =
+  (first: Effect.Effect<unknown>) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.provideServiceEffect(
+      effect,
+      Storage,
+      Effect.map(Storage, (inner) => ({
+        open: (path: string) =>
+          Effect.map(inner.open(path), (files) => ({
+            ...files,
+            size: (file: FileName) => Effect.zipRight(first, files.size(file)),
+            read: (ranges: ReadonlyArray<Read>) => Effect.zipRight(first, files.read(ranges))
+          }))
+      }))
+    )
+
+describe("claimedLength", () => {
+  onEachStorage("is the length, where nothing is damaged", () =>
+    Effect.gen(function* () {
+      const feed = yield* openText()
+      expect(feed.claimedLength).toBe(0)
+      yield* feed.appendBatch(["a", "b"])
+      yield* feed.close
+      expect((yield* openText()).claimedLength).toBe(2)
+      expect((yield* openText({ readOnly: true })).claimedLength).toBe(2)
+    })
+  )
+
+  onEachStorage("is the length also where another appends all the while", () =>
+    Effect.gen(function* () {
+      const writer = yield* openText()
+      yield* writer.append("a")
+      const appends = Effect.orDie(writer.append("more"))
+      const feed = yield* whileOthers(appends)(openText({ readOnly: true }))
+      expect(feed.length).toBeGreaterThan(1)
+      expect([feed.claimedLength, yield* feed.downloaded()]).toEqual([feed.length, feed.length])
+    })
+  )
+
+  onEachStorage(
+    "is more than the length where a signature does not hold, or the bitfield knows of a lost one",
+    () =>
+      Effect.gen(function* () {
+        const feed = yield* openText()
+        for (const text of ["a", "b", "c"]) yield* feed.append(text)
+        yield* feed.close
+        yield* overwriteFile("signatures", bytes("not a signature"), 32 + 2 * 64)
+        const forged = yield* openText({ readOnly: true })
+        expect([forged.length, forged.claimedLength]).toEqual([2, 3])
+        yield* cutFile("signatures", 32 + 64)
+        const cut = yield* openText({ readOnly: true })
+        expect([cut.length, cut.claimedLength]).toEqual([1, 3])
+      })
+  )
+})
+
 describe("one writer", () => {
   onEachStorage("a second open fails with locked and changes nothing, until the first is closed", () =>
     Effect.gen(function* () {
@@ -601,6 +658,18 @@ describe("one writer", () => {
       yield* feed!.append(bytes("a"))
       yield* feed!.close
       expect(toHex(feed!.key)).toBe((yield* stored()).key)
+      expect((yield* Feed.open()).length).toBe(1)
+    })
+  )
+
+  onEachStorage("of many who make a feed one after the other, one does, and its feed stays untouched", () =>
+    Effect.gen(function* () {
+      const first = yield* Feed.open({ openExisting: false })
+      const exists = { _tag: "OpenRefused", reason: "exists" }
+      yield* untouched(expectFailure(Feed.open({ openExisting: false }), exists))
+      yield* first.append(bytes("a"))
+      yield* first.close
+      yield* untouched(expectFailure(Feed.open({ openExisting: false, ...(yield* keyPair(2)) }), exists))
       expect((yield* Feed.open()).length).toBe(1)
     })
   )
@@ -768,6 +837,21 @@ describe("closing", () => {
         yield* feed.close
       }
       expect((yield* openText()).length).toBe(20)
+    })
+  )
+
+  inMemory("leaves nothing in the scope that the feed was opened in", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const kept = () =>
+        (scope as unknown as { state: { finalizers: Map<unknown, unknown> } }).state.finalizers.size
+      for (let i = 0; i < 3; i++) {
+        const feed = yield* Scope.extend(Feed.open(), scope)
+        expect(kept()).toBe(1)
+        yield* feed.close
+        expect(kept()).toBe(0)
+      }
+      yield* Scope.close(scope, Exit.void)
     })
   )
 

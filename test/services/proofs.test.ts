@@ -350,6 +350,27 @@ const tampered = (claim: { index: number; proof: Proof; block: Uint8Array }) => 
 }
 
 describe("put of what is not true", () => {
+  onEachStorage("cannot move a block that is held by misstating the size of its leaf", () =>
+    Effect.gen(function* () {
+      const from = yield* source(someBlocks(5))
+      const feed = yield* reader(from)
+      yield* transfer(from, feed, 4)
+      yield* from.append(bytes("block 5"))
+      // Without the block, hashes bind the sizes of leaves 8 and 10 only in their sum.
+      const proof = yield* from.proof(5, { hash: true })
+      const moved = new Map([
+        [8, -1],
+        [10, 1]
+      ])
+      const nodes = proof.nodes.map((node) => ({ ...node, size: node.size + (moved.get(node.index) ?? 0) }))
+      expect(nodes.map((node) => node.index)).toEqual(expect.arrayContaining([8, 10]))
+      yield* expectFailure(feed.put({ index: 5, proof: { ...proof, nodes } }), { _tag: "InvalidSignature" })
+      expect(yield* feed.get(4)).toEqual(yield* from.get(4))
+      yield* feed.put({ index: 5, proof })
+      expect(yield* feed.audit()).toEqual({ valid: 1, invalid: 0 })
+    })
+  )
+
   onEachStorage("is InvalidProof or InvalidSignature, and stores nothing", () =>
     Effect.gen(function* () {
       const { feed: from } = yield* author()

@@ -167,6 +167,27 @@ describe("a live stream", () => {
 })
 
 describe("a stream over blocks that are not held", () => {
+  onEachStorage(
+    "waits again for a block that is cleared before it could be read, and disturbs no other read",
+    () =>
+      Effect.gen(function* () {
+        const blocks = Array.from({ length: 32 }, (_, i) => bytes(`block ${i}: `.repeat(20)))
+        const from = yield* source(blocks)
+        const feed = yield* Feed.open({ key: from.key })
+        for (const index of blocks.keys()) yield* transfer(from, feed, index)
+        yield* feed.clear(2)
+        const reading = yield* startWaiting(Stream.runHead(feed.stream({ start: 2 })))
+        yield* transfer(from, feed, 2)
+        yield* feed.clear(2)
+        const kept = yield* feed.get(0)
+        yield* expectWaiting(reading)
+        yield* feed.get(1)
+        expect(kept).toEqual(blocks[0])
+        yield* transfer(from, feed, 2)
+        expect(yield* ended(reading)).toEqual(Option.some(blocks[2]))
+      })
+  )
+
   const reader = Effect.gen(function* () {
     const blocks = someBlocks(6)
     const from = yield* source(blocks)

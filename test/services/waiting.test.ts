@@ -1,7 +1,7 @@
 /** Waiting for what is not here yet: what ends a wait, and that nothing of it is left behind. */
 import { describe, expect } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Stream, TestClock } from "effect"
-import { Feed } from "../../src/index.js"
+import { Feed, type Read, Storage } from "../../src/index.js"
 import { get, getBatch } from "../../src/services/feed/get.js"
 import { openCore } from "../../src/services/feed/open.js"
 import { append } from "../../src/services/feed/append.js"
@@ -165,6 +165,16 @@ describe("get of a block that is not held", () => {
 })
 
 describe("getBatch of a range that is not all held", () => {
+  onEachStorage("tells which block did not come in time", () =>
+    Effect.gen(function* () {
+      const { from, feed } = yield* pair
+      const waiting = yield* startWaiting(feed.getBatch(0, 6, { timeout: "1 minute" }))
+      for (const index of [1, 2, 3]) yield* transfer(from, feed, index)
+      yield* TestClock.adjust("1 minute")
+      yield* expectFailure(ended(waiting), { _tag: "BlockUnavailable", reason: "timeout", index: 4 })
+    })
+  )
+
   onEachStorage("waits until all of it is, in whatever order it comes", () =>
     Effect.gen(function* () {
       const { blocks, from, feed } = yield* pair
@@ -189,6 +199,54 @@ describe("getBatch of a range that is not all held", () => {
       expect(yield* ended(waiting)).toEqual(["a", "b", "c"])
     })
   )
+})
+
+/** Runs `effect` on a storage whose reads of `data` wait for `gate` first. */
+const withSlowData =
+  (gate: Effect.Effect<void>) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.provideServiceEffect(
+      effect,
+      Storage,
+      Effect.map(Storage, (inner) => ({
+        open: (path: string) =>
+          Effect.map(inner.open(path), (files) => ({
+            ...files,
+            read: (ranges: ReadonlyArray<Read>) =>
+              Effect.zipRight(
+                ranges.some(({ file }) => file === "data") ? gate : Effect.void,
+                files.read(ranges)
+              )
+          }))
+      }))
+    )
+
+describe("a block that is cleared while it is read", () => {
+  const reads: Record<string, (feed: Feed.Feed) => Effect.Effect<unknown, unknown>> = {
+    get: (feed) => Effect.map(feed.get(1), (block) => [block]),
+    getBatch: (feed) => feed.getBatch(0, 3),
+    stream: (feed) => Effect.map(Stream.runCollect(feed.stream({ start: 1, end: 3 })), (all) => [...all])
+  }
+  for (const [name, read] of Object.entries(reads)) {
+    onEachStorage(`is waited for again by ${name}`, () =>
+      Effect.gen(function* () {
+        const blocks = ["a", "b", "c"].map((text) => bytes(text.repeat(8192)))
+        const from = yield* source(blocks)
+        const gate = yield* Effect.makeLatch(true)
+        const feed = yield* withSlowData(gate.await)(Feed.open({ key: from.key }))
+        for (const index of blocks.keys()) yield* transfer(from, feed, index)
+        yield* gate.close
+        const reading = yield* startWaiting(read(feed))
+        yield* feed.clear(0, 3)
+        yield* gate.open
+        yield* expectWaiting(reading)
+        for (const index of blocks.keys()) yield* transfer(from, feed, index)
+        expect(yield* ended(reading)).toEqual(
+          { get: [blocks[1]], getBatch: blocks, stream: blocks.slice(1) }[name]
+        )
+      })
+    )
+  }
 })
 
 describe("update", () => {

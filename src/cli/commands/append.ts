@@ -78,10 +78,8 @@ const notWritable = (dir: string): CommandFailed =>
 
 /** Opening completes the files of a feed: what cannot be appended to is refused before. */
 const checkWritable = (dir: string, secretKey: Option.Option<Uint8Array>) =>
-  Effect.flatMap(StoredFiles.look(dir), (stored) =>
-    (stored.key || stored.signedLength > 0) && !stored.secretKey && Option.isNone(secretKey)
-      ? notWritable(dir)
-      : Effect.void
+  Effect.flatMap(StoredFiles.lacksSecretKey(dir), (lacking) =>
+    lacking && Option.isNone(secretKey) ? notWritable(dir) : Effect.void
   )
 
 /** The blocks of an input, as many at a time as a chunk of it completes. */

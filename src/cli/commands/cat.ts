@@ -8,7 +8,6 @@ import * as Key from "../Key.js"
 import * as LastSignature from "../LastSignature.js"
 import * as Parser from "../Parser.js"
 import * as StandardOutput from "../StandardOutput.js"
-import * as StoredFiles from "../StoredFiles.js"
 
 const bound = (name: string) =>
   Options.text(name).pipe(
@@ -36,7 +35,6 @@ const NEWLINE = Buffer.from("\n")
 export const cat = Command.make("cat", options, (given) =>
   Effect.gen(function* () {
     const { dir } = given
-    const stored = yield* StoredFiles.look(dir)
     const feed = yield* FeedDirectory.openReadOnly(dir, given.key)
     const start = Option.getOrElse(given.start, () => 0)
     const end = Option.getOrElse(given.end, () => feed.length)
@@ -52,7 +50,7 @@ export const cat = Command.make("cat", options, (given) =>
       )
     )
     // What could be verified is written, but it was not all.
-    if (Option.isNone(given.end)) yield* LastSignature.requireWhole(dir, feed, stored)
+    if (Option.isNone(given.end)) yield* LastSignature.requireWhole(dir, feed)
   }).pipe(Effect.scoped)
 ).pipe(
   Command.withDescription(

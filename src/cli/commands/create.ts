@@ -1,8 +1,7 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Effect, Option } from "effect"
-import { type Feed, toHex } from "../../index.js"
-import { type CommandFailed, failed } from "../Failure.js"
+import { toHex } from "../../index.js"
 import * as FeedDirectory from "../FeedDirectory.js"
 import * as Key from "../Key.js"
 import * as StandardOutput from "../StandardOutput.js"
@@ -21,31 +20,15 @@ const options = {
   )
 }
 
-/** Refuses a directory that holds a feed already, whatever its key and its state. */
-const checkVacant = (dir: string, keys: Feed.OpenOptions): Effect.Effect<void, CommandFailed> =>
-  FeedDirectory.attempt(dir, { ...keys, readOnly: true }).pipe(
-    Effect.matchEffect({
-      onSuccess: (feed) => failed(`${dir}: a feed is stored here already: ${toHex(feed.key)}`),
-      onFailure: (error) =>
-        error._tag === "OpenRefused" && error.reason === "missing"
-          ? Effect.void
-          : FeedDirectory.explain(dir)(error)
-    }),
-    Effect.scoped
-  )
-
 export const create = Command.make("create", options, ({ dir, key, secretKeyFile }) =>
   Effect.gen(function* () {
     const secretKey = yield* Key.readSecretKey(secretKeyFile)
-    const keys = {
-      ...Option.match(key, { onNone: () => ({}), onSome: (key) => ({ key }) }),
-      ...Option.match(secretKey, { onNone: () => ({}), onSome: (secretKey) => ({ secretKey }) })
-    }
-    yield* checkVacant(dir, keys)
     const feed = yield* FeedDirectory.open(dir, {
       createIfMissing: true,
+      openExisting: false,
       durability: "power",
-      ...keys
+      ...Option.match(key, { onNone: () => ({}), onSome: (key) => ({ key }) }),
+      ...Option.match(secretKey, { onNone: () => ({}), onSome: (secretKey) => ({ secretKey }) })
     })
     yield* StandardOutput.writeRows([
       ["key", toHex(feed.key)],

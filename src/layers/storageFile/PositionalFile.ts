@@ -85,7 +85,8 @@ export class PositionalFile {
 
   read(offset: number, length: number): Uint8Array {
     const fd = this.#readable()
-    if (fd === undefined || length === 0) return empty
+    // A negative length would take back memory that was given away.
+    if (fd === undefined || length <= 0) return empty
     const wanted =
       length <= TRUSTED_LENGTH ? length : Math.max(0, Math.min(length, fs.fstatSync(fd).size - offset))
     const bytes = allocate(wanted)

@@ -2,7 +2,7 @@
  * An open feed's insides, shared by the programs of this folder. Only `commit` changes `tip`, `bitfield` and
  * `contiguous`; the programs read them and plan.
  */
-import { Effect, type Runtime, type Scope } from "effect"
+import { Deferred, Effect, type Runtime, type Scope } from "effect"
 import type { Bitfield } from "../../domain/Bitfield.js"
 import { BadArgument, FeedClosed, NotWritable, StorageError } from "../../domain/Errors.js"
 import type { FeedEvent } from "../../domain/FeedEvent.js"
@@ -43,15 +43,21 @@ export interface FeedCore {
   readonly listeners: Set<(event: FeedEvent) => void>
   /** What the feed was opened in: fibers of its own run with the same clock, logger and references. */
   readonly runtime: Runtime.Runtime<never>
+  /** From opening to closing, within the scope that the feed was opened in. */
+  readonly lifetime: Scope.CloseableScope
   /** Holds the files and their lock; closed with the feed. */
   readonly scope: Scope.CloseableScope
   /** Whoever plans a change holds it until the change is committed. */
   readonly writer: WriteLock
   readonly appends: AppendQueue
   tip: Tip
+  /** How long a log the files spoke of when the feed was opened, in blocks. */
+  claimedLength: number
   /** Every block before this one is known to be held; followed only where a `Sync` event depends on it. */
   contiguous: number
   closed: boolean
+  /** Fails once the feed is being closed. */
+  readonly closing: Deferred.Deferred<never, FeedClosed>
   /** Set when a failed write left the files in a state that only reopening can judge: later writes fail with it. */
   broken: StorageError | undefined
 }
@@ -80,6 +86,16 @@ export const checkRange = (operation: string, start: number, end: number): Effec
 /** Fails once the feed is closed. */
 export const whileOpen = (core: FeedCore): Effect.Effect<void, FeedClosed> =>
   core.closed ? Effect.fail(new FeedClosed()) : Effect.void
+
+/** Ends with `FeedClosed` when the feed is being closed before `effect` has ended, which is interrupted and not waited for. */
+export const untilClosing = <A, E, R>(
+  core: FeedCore,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | FeedClosed, R> =>
+  Effect.raceFirst(
+    Effect.interruptible(Effect.disconnect(effect)),
+    Effect.interruptible(Deferred.await(core.closing))
+  )
 
 /** Fails when nothing may be stored: closed, opened read-only, or broken by an earlier failure. */
 export const whileStorable = (

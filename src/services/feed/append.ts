@@ -9,7 +9,7 @@ import * as Append from "../../domain/Append.js"
 import { BadArgument, WriteRefused } from "../../domain/Errors.js"
 import type { AppendError, AppendRequest } from "./AppendQueue.js"
 import { commit } from "./commit.js"
-import { type FeedCore, whileWritable } from "./FeedCore.js"
+import { type FeedCore, untilClosing, whileWritable } from "./FeedCore.js"
 
 type Result = Effect.Effect<number, AppendError>
 
@@ -90,7 +90,7 @@ const appendGroup = (core: FeedCore, requests: ReadonlyArray<AppendRequest>): Ef
 
 const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: ReadonlyArray<AppendRequest>) {
   yield* whileWritable(core)
-  const accepted = core.onwrite === undefined ? requests : yield* askHook(core, requests)
+  const accepted = core.onwrite === undefined ? requests : yield* untilClosing(core, askHook(core, requests))
   if (accepted.length === 0) return
   const blocks = accepted.length === 1 ? accepted[0]!.blocks : accepted.flatMap((request) => request.blocks)
   const plan = Append.plan(core.crypto.blake2b256, core.tip, blocks)
@@ -136,6 +136,4 @@ export const askOne = (
 ): Effect.Effect<void, WriteRefused> =>
   core.onwrite === undefined
     ? Effect.void
-    : Effect.interruptible(
-        Effect.mapError(core.onwrite(index, block, from), (cause) => new WriteRefused({ index, cause }))
-      )
+    : Effect.mapError(core.onwrite(index, block, from), (cause) => new WriteRefused({ index, cause }))

@@ -7,7 +7,7 @@ import {
   FeedClosed,
   type StorageError
 } from "../../domain/Errors.js"
-import { checkRun, readBlock, readRun } from "./readBlocks.js"
+import { readBlock, readHeld } from "./readBlocks.js"
 import { whenDownloaded } from "./download.js"
 import { type FeedCore, checkRange, isIndex } from "./FeedCore.js"
 
@@ -20,17 +20,17 @@ export interface WaitOptions {
 
 export type GetError = BadArgument | BlockUnavailable | CorruptStorage | FeedClosed | StorageError
 
-/** Ends `waiting` with `BlockUnavailable` when its time is up. */
+/** Ends `waiting` with `BlockUnavailable` when its time is up; `index` tells of which block, then. */
 export const withDeadline = <A, E, R>(
   waiting: Effect.Effect<A, E, R>,
-  index: number,
+  index: () => number,
   timeout: Duration.DurationInput | undefined
 ): Effect.Effect<A, E | BlockUnavailable, R> =>
   timeout === undefined
     ? waiting
     : Effect.timeoutFail(waiting, {
         duration: timeout,
-        onTimeout: () => new BlockUnavailable({ index, reason: "timeout" })
+        onTimeout: () => new BlockUnavailable({ index: index(), reason: "timeout" })
       })
 
 /** Ends when block `index` is held: at once, or after a wait. */
@@ -41,7 +41,7 @@ export const whenHeld = (
 ): Effect.Effect<void, BlockUnavailable | FeedClosed> => {
   if (core.bitfield.has(index)) return Effect.void
   if (options.wait === false) return Effect.fail(new BlockUnavailable({ index, reason: "not-held" }))
-  return withDeadline(core.demand.block(index), index, options.timeout)
+  return withDeadline(core.demand.block(index), () => index, options.timeout)
 }
 
 /** The bytes of block `index`. */
@@ -55,7 +55,8 @@ export const get = (
     if (!isIndex(index)) {
       return Effect.fail(new BadArgument({ operation: "get", detail: `${index} is not a block index` }))
     }
-    return core.bitfield.has(index) ? readBlock(core, index) : awaitBlock(core, index, options)
+    const wait = () => awaitBlock(core, index, options)
+    return core.bitfield.has(index) ? readBlock(core, index, wait) : wait()
   })
 
 /** Waits for the block; one that was cleared again before it could be read is waited for again. */
@@ -66,9 +67,11 @@ const awaitBlock = (
 ): Effect.Effect<Uint8Array, GetError> => {
   if (options.wait === false) return Effect.fail(new BlockUnavailable({ index, reason: "not-held" }))
   const read: Effect.Effect<Uint8Array, GetError> = Effect.suspend(() =>
-    core.bitfield.has(index) ? readBlock(core, index) : Effect.zipRight(core.demand.block(index), read)
+    core.bitfield.has(index)
+      ? readBlock(core, index, () => read)
+      : Effect.zipRight(core.demand.block(index), read)
   )
-  return withDeadline(read, index, options.timeout)
+  return withDeadline(read, () => index, options.timeout)
 }
 
 const BATCH_BYTES = 4 * 1024 * 1024
@@ -88,7 +91,7 @@ const whenAllHeld = (core: FeedCore, start: number, end: number, options: WaitOp
   if (index === end) return Effect.void
   return options.wait === false
     ? Effect.fail(new BlockUnavailable({ index, reason: "not-held" }))
-    : withDeadline(wait, start, options.timeout)
+    : withDeadline(wait, () => core.bitfield.nextMissing(start, end), options.timeout)
 }
 
 /** The bytes of blocks [start, end), in order; waits until all are held. The blocks share buffers. */
@@ -105,8 +108,10 @@ export const getBatch = (
     const blocks: Array<Uint8Array> = []
     while (blocks.length < end - start) {
       const next = start + blocks.length
-      const run = yield* readRun(core, next, Math.min(end, next + BATCH_BLOCKS), BATCH_BYTES)
-      for (const block of yield* checkRun(core, run)) blocks.push(block)
+      const read = yield* readHeld(core, next, Math.min(end, next + BATCH_BLOCKS), BATCH_BYTES)
+      for (const block of read) blocks.push(block)
+      // What is cleared while it is read is waited for again.
+      if (!core.bitfield.has(next + read.length)) yield* whenAllHeld(core, next + read.length, end, options)
     }
     return blocks
   })

@@ -1,9 +1,9 @@
 /** open: who this feed is, then its files, then what they prove. Nothing is touched before it is known that it may be. */
-import { Effect, Exit, Scope } from "effect"
+import { Deferred, Effect, ExecutionStrategy, Exit, Scope } from "effect"
 import { Bitfield } from "../../domain/Bitfield.js"
 import { BitfieldPages, PAGE_SIZE } from "../../domain/BitfieldPages.js"
 import * as Change from "../../domain/Change.js"
-import { type CorruptStorage, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import { type CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
 import { FEED_PATH_RULE, isFeedPath } from "../../domain/FeedPath.js"
 import * as Hash from "../../domain/Hash.js"
 import type * as Identity from "../../domain/Identity.js"
@@ -16,6 +16,7 @@ import * as Sleep from "../../domain/Sleep.js"
 import { Crypto } from "../Crypto.js"
 import { type FeedFiles, Storage } from "../Storage.js"
 import { AppendQueue } from "./AppendQueue.js"
+import { close } from "./close.js"
 import { commit } from "./commit.js"
 import { Demand } from "./Demand.js"
 import { type Durability, type FeedCore, type OnWrite } from "./FeedCore.js"
@@ -32,6 +33,8 @@ export interface CoreOptions {
   readonly secretKey?: Uint8Array
   /** Make a feed where none is stored (the default), or fail with `OpenRefused`. */
   readonly createIfMissing?: boolean
+  /** Open a feed that is stored (the default), or fail with `OpenRefused`: of many who create one, one succeeds. */
+  readonly openExisting?: boolean
   /** Drop what is stored and start an empty feed: with a new key pair, unless keys are given. Default false. */
   readonly overwrite?: boolean
   /**
@@ -51,33 +54,47 @@ export interface CoreOptions {
 
 export type OpenError = OpenRefused | CorruptStorage | StorageError
 
-/** Opens the feed's insides; the caller closes them with `close`, or with the scope given. */
+/**
+ * Opens the feed's insides, which are closed with `close`, or with the scope given. Recovery can take long: it can be interrupted, and
+ * cleans up after itself until the feed is handed over.
+ */
 export const openCore = (
   options: CoreOptions
 ): Effect.Effect<FeedCore, OpenError, Crypto | Storage | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      // Sequential whatever the outer scope is: a feed stores what it has before its files are closed.
+      const lifetime = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+      const core = yield* restore(openIn(options, lifetime)).pipe(
+        Effect.onError((cause) => Scope.close(lifetime, Exit.failCause(cause)))
+      )
+      yield* Scope.addFinalizer(lifetime, Effect.ignoreLogged(close(core)))
+      return core
+    })
+  )
+
+const openIn = (options: CoreOptions, lifetime: Scope.CloseableScope) =>
   Effect.gen(function* () {
     const storage = yield* Storage
     const crypto = yield* Crypto
-    const outer = yield* Effect.scope
-    const scope = yield* Scope.fork(outer, outer.strategy)
-    return yield* Effect.gen(function* () {
-      const path = options.path ?? ""
-      if (!isFeedPath(path)) return yield* new OpenRefused({ reason: "bad-path", detail: FEED_PATH_RULE })
-      const files = yield* Scope.extend(storage.open(path), scope)
-      let identity = yield* identify(files, crypto, options)
-      if (options.readOnly !== true) {
-        yield* files.lock
-        // Whoever held the lock before may have made or changed the feed meanwhile.
-        identity = yield* identify(files, crypto, options)
-      }
-      return yield* openFiles({ options, files, crypto, scope, identity })
-    }).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
+    const path = options.path ?? ""
+    if (!isFeedPath(path)) return yield* new OpenRefused({ reason: "bad-path", detail: FEED_PATH_RULE })
+    const scope = yield* Scope.fork(lifetime, ExecutionStrategy.sequential)
+    const files = yield* Scope.extend(storage.open(path), scope)
+    let identity = yield* identify(files, crypto, options)
+    if (options.readOnly !== true) {
+      yield* files.lock
+      // Whoever held the lock before may have made or changed the feed meanwhile.
+      identity = yield* identify(files, crypto, options)
+    }
+    return yield* openFiles({ options, files, crypto, lifetime, scope, identity })
   })
 
 interface Opening {
   readonly options: CoreOptions
   readonly files: FeedFiles
   readonly crypto: Crypto["Type"]
+  readonly lifetime: Scope.CloseableScope
   readonly scope: Scope.CloseableScope
   readonly identity: Identity.Identity
 }
@@ -90,8 +107,9 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
         ? yield* opening.crypto.keyPair()
         : { publicKey: identity.key, secretKey: identity.secretKey }
     if (identity.action === "overwrite") yield* wipe(files)
-    const sizes = yield* readSizes(files)
-    const pages = yield* readBitfield(files, sizes)
+    const bitfieldSize = yield* files.size("bitfield")
+    const pages = yield* readBitfield(files, bitfieldSize)
+    const sizes = { ...(yield* readSizes(files)), bitfield: bitfieldSize }
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
     if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
     yield* recover(core, sizes)
@@ -105,15 +123,16 @@ interface Keys {
 }
 
 const makeCore = (
-  { options, files, crypto, scope }: Opening,
+  { options, files, crypto, lifetime, scope }: Opening,
   keys: Keys,
   bitfield: Bitfield
 ): Effect.Effect<FeedCore> =>
   Effect.gen(function* () {
     return {
-      key: keys.publicKey,
+      // Copies: the caller may wipe a secret key once the feed is open.
+      key: Uint8Array.from(keys.publicKey),
       discoveryKey: Hash.discoveryKey(crypto.blake2b256, keys.publicKey),
-      secretKey: keys.secretKey,
+      secretKey: keys.secretKey && Uint8Array.from(keys.secretKey),
       readOnly: options.readOnly === true,
       sparse: options.sparse === true,
       durability: options.durability ?? "process",
@@ -125,12 +144,15 @@ const makeCore = (
       demand: new Demand(bitfield),
       listeners: new Set(),
       runtime: yield* Effect.runtime(),
+      lifetime,
       scope,
       writer: new WriteLock(),
       appends: new AppendQueue(),
       tip: Merkle.emptyTip,
+      claimedLength: 0,
       contiguous: 0,
       closed: false,
+      closing: yield* Deferred.make<never, FeedClosed>(),
       broken: undefined
     }
   })
@@ -144,9 +166,11 @@ const wipe = (files: FeedFiles): Effect.Effect<void, StorageError> =>
   )
 
 /** The bitfield's pages; `identify` has seen to its header. */
-const readBitfield = (files: FeedFiles, sizes: FileSizes): Effect.Effect<BitfieldPages, StorageError> =>
+const readBitfield = (files: FeedFiles, size: number): Effect.Effect<BitfieldPages, StorageError> =>
   Effect.gen(function* () {
-    const [bitfield] = yield* files.read([{ file: "bitfield", offset: 0, length: sizes.bitfield }])
+    const [bitfield] = yield* files.read([
+      { file: "bitfield", offset: 0, length: Math.max(size, Sleep.HEADER_SIZE) }
+    ])
     const pages = new BitfieldPages(Sleep.entrySize("bitfield", bitfield!) ?? PAGE_SIZE)
     pages.load(bitfield!.subarray(Sleep.HEADER_SIZE))
     return pages

@@ -53,7 +53,8 @@ export const proof = (
 /** What we have on the way from block `index` to a root, as `ProofOptions.digest` of a request. */
 export const digest = (core: FeedCore, index: number): Effect.Effect<number, BadArgument | FeedClosed> =>
   Effect.suspend((): Effect.Effect<number, BadArgument | FeedClosed> => {
-    if (!isIndex(index)) {
+    // Beyond, the leaf's position is no exact number.
+    if (!isIndex(index) || !isIndex(2 * index)) {
       return Effect.fail(new BadArgument({ operation: "digest", detail: `${index} is not a block index` }))
     }
     return Effect.map(whileOpen(core), () => TreeIndex.digest(core.bitfield, index))

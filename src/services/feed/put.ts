@@ -23,7 +23,7 @@ import * as Proof from "../../domain/Proof.js"
 import * as Verified from "../../domain/Verified.js"
 import { askOne } from "./append.js"
 import { commit } from "./commit.js"
-import { type FeedCore, whileStorable } from "./FeedCore.js"
+import { type FeedCore, untilClosing, whileStorable } from "./FeedCore.js"
 import { extentOf } from "./readBlocks.js"
 import { readNodes } from "./readNodes.js"
 
@@ -110,7 +110,9 @@ const verifyOne = Effect.fnUntraced(function* (
   if (isNew) yield* checkRoots(core, claim, signed)
   if (checked.nodes.length > 0) core.offsets.forget(claim.index)
   const offset = yield* offsetOf(core, claim, checked, known, batch)
-  if (claim.block !== undefined) yield* askOne(core, claim.index, claim.block, from)
+  if (claim.block !== undefined && core.onwrite !== undefined) {
+    yield* untilClosing(core, askOne(core, claim.index, claim.block, from))
+  }
   return {
     claim,
     checked,

@@ -23,19 +23,24 @@ export const extentOf = (
 
 const corrupt = (file: string, detail: string) => Effect.fail(new CorruptStorage({ file, detail }))
 
-/** The bytes of a held block. */
-export const readBlock = (
+/** The bytes of a held block; what `gone` answers when it is cleared while it is read. */
+export const readBlock = <E>(
   core: FeedCore,
-  index: number
-): Effect.Effect<Uint8Array, StorageError | CorruptStorage> =>
-  Effect.flatMap(extentOf(core, index), (extent) => {
-    if (extent?.size === undefined) return corrupt("tree", `the nodes that locate block ${index} are missing`)
-    if (extent.size === 0) return Effect.succeed(new Uint8Array(0))
-    return Effect.flatMap(
-      core.files.read([{ file: "data", offset: extent.offset, length: extent.size }]),
-      ([block]) => checkRead(core, index, extent.size!, block!)
-    )
-  })
+  index: number,
+  gone: () => Effect.Effect<Uint8Array, E>
+): Effect.Effect<Uint8Array, StorageError | CorruptStorage | E> =>
+  Effect.flatMap(
+    extentOf(core, index),
+    (extent): Effect.Effect<Uint8Array, StorageError | CorruptStorage | E> => {
+      if (extent?.size === undefined)
+        return corrupt("tree", `the nodes that locate block ${index} are missing`)
+      const { offset, size } = extent
+      if (size === 0) return Effect.succeed(new Uint8Array(0))
+      return Effect.flatMap(core.files.read([{ file: "data", offset, length: size }]), ([block]) =>
+        isPlausible(block!, size) ? Effect.succeed(block!) : checkRead(core, index, block!, gone)
+      )
+    }
+  )
 
 const lost = (index: number) =>
   corrupt("data", `block ${index} is marked as held, but its bytes are lost; an audit clears it`)
@@ -47,19 +52,20 @@ const isPlausible = (block: Uint8Array, size: number): boolean =>
  * A block that reads short or as zeros may be a hole: bytes that a crash lost, or that were freed while the bitfield that says
  * so was lost. Its hash tells. Other blocks are not hashed again at each read, which would cost more than the read: `audit` does.
  */
-const checkRead = (
+const checkRead = <E>(
   core: FeedCore,
   index: number,
-  size: number,
-  block: Uint8Array
-): Effect.Effect<Uint8Array, StorageError | CorruptStorage> => {
-  if (isPlausible(block, size)) return Effect.succeed(block)
-  return Effect.flatMap(readNodes(core.files, [FlatTree.leaf(index)]), ([leaf]) =>
-    leaf !== undefined && equals(leaf.hash, Hash.leafHash(core.crypto.blake2b256, block))
-      ? Effect.succeed(block)
-      : lost(index)
+  block: Uint8Array,
+  gone: () => Effect.Effect<Uint8Array, E>
+): Effect.Effect<Uint8Array, StorageError | CorruptStorage | E> =>
+  Effect.flatMap(
+    readNodes(core.files, [FlatTree.leaf(index)]),
+    ([leaf]): Effect.Effect<Uint8Array, CorruptStorage | E> => {
+      const isSound = leaf !== undefined && equals(leaf.hash, Hash.leafHash(core.crypto.blake2b256, block))
+      if (isSound) return Effect.succeed(block)
+      return core.bitfield.has(index) ? lost(index) : gone()
+    }
   )
-}
 
 /** Consecutive blocks, with the sizes and hashes that the tree has for them. */
 export interface Run {
@@ -127,15 +133,31 @@ const cut = (start: number, sizes: ReadonlyArray<number>, data: Uint8Array, entr
   return { start, sizes, blocks, hashes }
 }
 
+/** Whether block `i` of a run is what `readBlock` would give. */
+const isSound = (core: FeedCore, run: Run, i: number): boolean =>
+  isPlausible(run.blocks[i]!, run.sizes[i]!) ||
+  equals(run.hashes[i]!, Hash.leafHash(core.crypto.blake2b256, run.blocks[i]!))
+
 /** Checks the blocks of a run as `readBlock` checks its one. */
 export const checkRun = (
   core: FeedCore,
   run: Run
 ): Effect.Effect<ReadonlyArray<Uint8Array>, StorageError | CorruptStorage> => {
-  for (let i = 0; i < run.blocks.length; i++) {
-    const block = run.blocks[i]!
-    if (isPlausible(block, run.sizes[i]!)) continue
-    if (!equals(run.hashes[i]!, Hash.leafHash(core.crypto.blake2b256, block))) return lost(run.start + i)
-  }
+  for (let i = 0; i < run.blocks.length; i++) if (!isSound(core, run, i)) return lost(run.start + i)
   return Effect.succeed(run.blocks)
 }
+
+/** As `readRun`, checked; ends before a block that is cleared while it is read, be it the first. */
+export const readHeld = (
+  core: FeedCore,
+  start: number,
+  end: number,
+  bytes: number
+): Effect.Effect<ReadonlyArray<Uint8Array>, StorageError | CorruptStorage> =>
+  Effect.flatMap(readRun(core, start, end, bytes), (run) => {
+    for (let i = 0; i < run.blocks.length; i++) {
+      if (isSound(core, run, i)) continue
+      return core.bitfield.has(start + i) ? lost(start + i) : Effect.succeed(run.blocks.slice(0, i))
+    }
+    return Effect.succeed(run.blocks)
+  })

@@ -52,7 +52,7 @@ export const seek = (
     }
   )
   return isIndex(byteOffset)
-    ? withDeadline(attempt, core.tip.length, options.timeout)
+    ? withDeadline(attempt, () => core.tip.length, options.timeout)
     : Effect.fail(new BadArgument({ operation: "seek", detail: `${byteOffset} is not a byte offset` }))
 }
 

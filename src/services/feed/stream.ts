@@ -1,7 +1,7 @@
 /** Reading as a Stream of blocks in chunks, with back-pressure: a chunk is read when the one before is taken. */
 import { Chunk, Duration, Effect, Option, Stream } from "effect"
 import { BadArgument, FeedClosed } from "../../domain/Errors.js"
-import { checkRun, readRun } from "./readBlocks.js"
+import { readHeld } from "./readBlocks.js"
 import type { FeedCore } from "./FeedCore.js"
 import { type GetError, whenHeld } from "./get.js"
 
@@ -67,11 +67,14 @@ const endOf = (core: FeedCore, options: ReadOptions): (() => number) => {
 
 const readChunk = (core: FeedCore, start: number, end: number, options: ReadOptions) =>
   Effect.gen(function* () {
-    if (core.closed) return yield* new FeedClosed()
-    if (start >= end) return Option.none()
-    yield* whenHeld(core, start, options)
-    const heldEnd = core.bitfield.nextMissing(start, Math.min(end, start + CHUNK_BLOCKS))
-    const run = yield* readRun(core, start, heldEnd, CHUNK_BYTES)
-    const blocks = yield* checkRun(core, run)
-    return Option.some([Chunk.unsafeFromArray(blocks), start + blocks.length] as const)
+    while (start < end || core.closed) {
+      if (core.closed) return yield* new FeedClosed()
+      yield* whenHeld(core, start, options)
+      const heldEnd = core.bitfield.nextMissing(start, Math.min(end, start + CHUNK_BLOCKS))
+      // A block that was cleared again before its turn came, or while it was read, is waited for again.
+      const blocks = heldEnd === start ? [] : yield* readHeld(core, start, heldEnd, CHUNK_BYTES)
+      if (blocks.length > 0)
+        return Option.some([Chunk.unsafeFromArray(blocks), start + blocks.length] as const)
+    }
+    return Option.none()
   })

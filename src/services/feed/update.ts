@@ -28,5 +28,5 @@ export const update = (
         ? Effect.succeed(core.tip.length)
         : Effect.zipRight(core.demand.changeSince(version, { _tag: "Length", length: wanted }), wait)
     })
-    return withDeadline(wait, wanted - 1, options.timeout)
+    return withDeadline(wait, () => wanted - 1, options.timeout)
   })
