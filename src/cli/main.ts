@@ -3,6 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Exit } from "effect"
 import * as CommandLine from "./CommandLine.js"
 import { report } from "./Failure.js"
+import { complain } from "./StandardError.js"
 
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const
 
@@ -13,12 +14,6 @@ for (const [name, number] of Object.entries(SIGNALS)) {
     signal = number
   })
 }
-
-/** Ends once the line is written, or cannot be. */
-const complain = (line: string) =>
-  Effect.async<void>((resume) => {
-    process.stderr.write(`hypercore: ${line}\n`, () => resume(Effect.void))
-  })
 
 let exitCode = 0
 
