@@ -6,7 +6,7 @@
  */
 import { FileSystem } from "@effect/platform"
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
-import { Chunk, Clock, Console, Effect, Stream } from "effect"
+import { Cause, Chunk, Clock, Console, Effect, Stream } from "effect"
 import { Feed, toHex } from "effect-hypercore"
 import { layer } from "effect-hypercore/node"
 import { createHash } from "node:crypto"
@@ -40,10 +40,17 @@ const sha256 = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) =>
     (hash) => hash.digest("hex")
   )
 
-const program = Effect.gen(function* () {
+/** The file to append, found to be there. */
+const theFile = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const file = process.argv[2] ?? process.execPath
-  const size = Number((yield* fs.stat(file)).size)
+  const { type, size } = yield* fs.stat(file).pipe(Effect.orElseFail(() => `${file}: no such file`))
+  return type === "File" ? { file, size: Number(size) } : yield* Effect.fail(`${file}: is no file`)
+})
+
+const program = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const { file, size } = yield* theFile
   // Read a megabyte at a time; each becomes a chunk of sixteen blocks, for which the sink signs once.
   const source = Stream.mapConcatChunk(fs.stream(file, { chunkSize: 16 * BLOCK_SIZE }), cut)
 
@@ -76,9 +83,16 @@ const program = Effect.gen(function* () {
 
 const withFeedInFreshDirectory = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
+  yield* theFile
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "quickstart-" })
   yield* Console.log(`feed in        ${directory}`)
   yield* Effect.provide(Effect.scoped(program), layer({ directory }))
 })
 
-withFeedInFreshDirectory.pipe(Effect.scoped, Effect.provide(NodeContext.layer), NodeRuntime.runMain)
+const main = withFeedInFreshDirectory.pipe(
+  Effect.scoped,
+  Effect.tapErrorCause((cause) => Console.error(String(Cause.squash(cause)))),
+  Effect.provide(NodeContext.layer)
+)
+
+NodeRuntime.runMain(main, { disableErrorReporting: true })

@@ -128,6 +128,18 @@ describe("a new feed", () => {
   )
 })
 
+describe("storeSecretKey false without a secret key", () => {
+  onEachStorage("is refused: a generated one would be lost", () =>
+    Effect.gen(function* () {
+      const refused = { _tag: "OpenRefused", reason: "lost-key" }
+      yield* untouched(expectFailure(Feed.open({ storeSecretKey: false }), refused))
+      yield* threeBlocks
+      const overwriting = Feed.open({ storeSecretKey: false, overwrite: true })
+      yield* untouched(expectFailure(overwriting, refused))
+    })
+  )
+})
+
 describe("createIfMissing false", () => {
   onEachStorage("fails with OpenRefused where nothing is stored", () =>
     Effect.gen(function* () {
@@ -750,8 +762,20 @@ describe("paths", () => {
 
   onEachStorage("that lead out of the root are refused", () =>
     Effect.gen(function* () {
-      for (const name of ["..", "a/..", "../a", "/a", "a/", "a//b", ".", "./a", "a\\b", "a\0b"]) {
-        yield* expectFailure(Feed.open({ path: name }), { _tag: "StorageError", reason: "unsupported" })
+      for (const name of [
+        5 as unknown as string,
+        "..",
+        "a/..",
+        "../a",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "./a",
+        "a\\b",
+        "a\0b"
+      ]) {
+        yield* expectFailure(Feed.open({ path: name }), { _tag: "OpenRefused", reason: "bad-path" })
       }
     })
   )

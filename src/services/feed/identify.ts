@@ -20,6 +20,7 @@ export interface IdentifyOptions {
   readonly createIfMissing?: boolean
   readonly openExisting?: boolean
   readonly overwrite?: boolean
+  readonly storeSecretKey?: boolean
   readonly readOnly?: boolean
 }
 
@@ -40,7 +41,8 @@ export const identify = (
         secretKey: options.secretKey,
         createIfMissing: options.createIfMissing !== false && !readOnly,
         openExisting: options.openExisting !== false,
-        overwrite
+        overwrite,
+        storeSecretKey: options.storeSecretKey !== false
       },
       {
         key,

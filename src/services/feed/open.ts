@@ -3,7 +3,8 @@ import { Deferred, Effect, ExecutionStrategy, Exit, Scope } from "effect"
 import { Bitfield } from "../../domain/Bitfield.js"
 import { BitfieldPages, PAGE_SIZE } from "../../domain/BitfieldPages.js"
 import * as Change from "../../domain/Change.js"
-import type { CorruptStorage, FeedClosed, OpenRefused, StorageError } from "../../domain/Errors.js"
+import { type CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import { FEED_PATH_RULE, isFeedPath } from "../../domain/FeedPath.js"
 import * as Hash from "../../domain/Hash.js"
 import type * as Identity from "../../domain/Identity.js"
 import * as Merkle from "../../domain/Merkle.js"
@@ -36,7 +37,10 @@ export interface CoreOptions {
   readonly openExisting?: boolean
   /** Drop what is stored and start an empty feed: with a new key pair, unless keys are given. Default false. */
   readonly overwrite?: boolean
-  /** Store the secret key beside the feed. Default true. */
+  /**
+   * Store the secret key beside the feed (the default). Else it is to be given at each opening that appends; where a new key
+   * pair would be made the opening is refused, because nobody would ever have its secret key.
+   */
   readonly storeSecretKey?: boolean
   /** Download only what is asked for. Default false. */
   readonly sparse?: boolean
@@ -73,8 +77,10 @@ const openIn = (options: CoreOptions, lifetime: Scope.CloseableScope) =>
   Effect.gen(function* () {
     const storage = yield* Storage
     const crypto = yield* Crypto
+    const path = options.path ?? ""
+    if (!isFeedPath(path)) return yield* new OpenRefused({ reason: "bad-path", detail: FEED_PATH_RULE })
     const scope = yield* Scope.fork(lifetime, ExecutionStrategy.sequential)
-    const files = yield* Scope.extend(storage.open(options.path ?? ""), scope)
+    const files = yield* Scope.extend(storage.open(path), scope)
     let identity = yield* identify(files, crypto, options)
     if (options.readOnly !== true) {
       yield* files.lock
