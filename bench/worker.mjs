@@ -12,6 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { serveFor } from "./replication.mjs"
 import { buildFixture, sizes, workloads } from "./workloads.mjs"
 
 const { values: args } = parseArgs({
@@ -21,7 +22,8 @@ const { values: args } = parseArgs({
     dir: { type: "string" },
     build: { type: "boolean", default: false },
     probe: { type: "boolean", default: false },
-    quick: { type: "boolean", default: false }
+    quick: { type: "boolean", default: false },
+    serve: { type: "boolean", default: false }
   }
 })
 
@@ -34,7 +36,7 @@ const loadContender = async (name) => {
 
 const measure = async (contender, workload, dir) => {
   const size = args.quick ? sizes.quick : sizes.full
-  const context = { open: contender.open, dir, size }
+  const context = { open: contender.open, dir, size, contender, name: args.contender }
   if (args.build) {
     await buildFixture(workload.fixture, context)
     return { workload: workload.name, contender: args.contender, built: workload.fixture }
@@ -63,6 +65,7 @@ const main = async () => {
     const { version, crypto, supports, fixturesOf } = contender
     return { contender: args.contender, version, crypto, supports, fixturesOf }
   }
+  if (args.serve) return serveFor(contender, args.dir, print)
   const workload = workloads.find(({ name }) => name === args.workload)
   if (workload === undefined) throw new Error(`there is no workload "${args.workload}"`)
   return args.dir === undefined ? inOwnDirectory(contender, workload) : measure(contender, workload, args.dir)

@@ -9,6 +9,7 @@
  */
 import { closeSync, mkdirSync, openSync, rmSync, unlinkSync, writeSync } from "node:fs"
 import { join } from "node:path"
+import { inProcess, overTcp } from "./replication.mjs"
 
 const KB = 1024
 const GB = 1024 * 1024 * 1024
@@ -22,7 +23,8 @@ export const sizes = {
     small: 100_000,
     large: 2_048,
     audit: 10_000,
-    batch: 100_000
+    batch: 100_000,
+    replica: 20_000
   },
   quick: {
     seconds: 0.3,
@@ -31,7 +33,8 @@ export const sizes = {
     small: 10_000,
     large: 256,
     audit: 1_000,
-    batch: 20_000
+    batch: 20_000,
+    replica: 2_000
   }
 }
 
@@ -76,6 +79,7 @@ export const fixtures = {
   small: { blockSize: 512, length: (size) => size.small, batch: 1_000 },
   large: { blockSize: 64 * KB, length: (size) => size.large, batch: 16 },
   audit: { blockSize: 512, length: (size) => size.audit, batch: 1_000 },
+  replica: { blockSize: 512, length: (size) => size.replica, batch: 1_000 },
   million: { blockSize: 32, length: () => 1_000_000, batch: 10_000 }
 }
 
@@ -400,5 +404,29 @@ export const workloads = [
     fixture: "million",
     slow: true,
     run: opening
+  },
+  {
+    name: "replicate-512",
+    title: "replicate 512 B, in process",
+    unit: "ops",
+    aim: 8,
+    fixture: "replica",
+    run: inProcess
+  },
+  {
+    name: "replicate-64k",
+    title: "replicate 64 KB, in process",
+    unit: "MB",
+    aim: 3,
+    fixture: "large",
+    run: inProcess
+  },
+  {
+    name: "replicate-tcp",
+    title: "replicate 64 KB, two processes",
+    unit: "MB",
+    aim: 2.5,
+    fixture: "large",
+    run: overTcp
   }
 ]

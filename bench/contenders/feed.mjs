@@ -1,7 +1,7 @@
 /** Our feed as the benchmark drives it: one Effect a loop, as a program on this package would be written. */
 import { Effect, Exit, Layer, Scope, Stream } from "effect"
-import { Feed } from "effect-hypercore"
-import { StorageFile } from "effect-hypercore/node"
+import { Feed, NetworkMemory, Replication, fromHex, toHex } from "effect-hypercore"
+import { NetworkTcp, StorageFile } from "effect-hypercore/node"
 import path from "node:path"
 
 /** The layers, built once a process as a program would, over the whole file system: a feed's path is its directory. */
@@ -12,10 +12,44 @@ export const buildServices = (crypto) => {
   )
 }
 
+const pathOf = (directory) => path.relative(path.parse(directory).root, directory).split(path.sep).join("/")
+
+/** Copies an open feed to a new one in directory `to`, within the process. */
+export const replicate = (services, { feed }, to) =>
+  Effect.gen(function* () {
+    const copy = yield* Feed.open({ path: pathOf(to), key: feed.key })
+    const [left, right] = yield* NetworkMemory.pair()
+    yield* Effect.all([Replication.replicate(feed, left), Replication.replicate(copy, right)], {
+      concurrency: "unbounded"
+    })
+  }).pipe(Effect.scoped, Effect.provide(services), Effect.runPromise)
+
+/** Serves an open feed over TCP until the process ends. */
+export const serve = async ({ feed }) => {
+  const scope = await Effect.runPromise(Scope.make())
+  const network = NetworkTcp.make()
+  const listener = await Effect.runPromise(
+    Scope.extend(
+      network.listen({ host: "127.0.0.1", port: 0 }, (connection) => Replication.replicate(feed, connection)),
+      scope
+    )
+  )
+  return { key: toHex(feed.key), port: listener.address.port }
+}
+
+/** Fetches the feed of that key into a new one in directory `to`. */
+export const clone = (services, to, key, port) =>
+  Effect.gen(function* () {
+    const copy = yield* Feed.open({ path: pathOf(to), key: fromHex(key) })
+    const network = NetworkTcp.make()
+    const connection = yield* network.connect({ host: "127.0.0.1", port })
+    yield* Replication.replicate(copy, connection)
+  }).pipe(Effect.scoped, Effect.provide(services), Effect.runPromise)
+
 /** Opens the feed in the directory; `close` closes its scope. */
 export const openFeed = async (services, directory) => {
   const scope = await Effect.runPromise(Scope.make())
-  const feedPath = path.relative(path.parse(directory).root, directory).split(path.sep).join("/")
+  const feedPath = pathOf(directory)
   const opened = Feed.open({ path: feedPath }).pipe(Effect.provide(services), Scope.extend(scope))
   const feed = await Effect.runPromise(opened)
 
@@ -25,8 +59,12 @@ export const openFeed = async (services, directory) => {
     })
 
   return {
+    feed,
     get length() {
       return feed.length
+    },
+    get byteLength() {
+      return feed.byteLength
     },
     crypto: feed.crypto,
     appendEach: (next) => Effect.runPromise(appendEach(next)),

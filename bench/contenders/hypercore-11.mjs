@@ -1,5 +1,6 @@
 /** hypercore 11: a promise API over RocksDB. It offers no audit on its public interface. */
 import { createRequire } from "node:module"
+import { createConnection, createServer } from "node:net"
 
 const require = createRequire(import.meta.url)
 
@@ -13,6 +14,44 @@ const nativeCrypto = () => {
   return `sodium-native ${fromSodium("sodium-native/package.json").version}`
 }
 
+/** Opens a core to copy another into, and copies it over the stream that `connect` makes of it. */
+const copy = async (Hypercore, to, key, length, connect) => {
+  const core = new Hypercore(to, key)
+  await core.ready()
+  const end = connect(core)
+  await core.download({ start: 0, end: length }).done()
+  end()
+  await core.close()
+}
+
+const replicate = (Hypercore, { core }, to) =>
+  copy(Hypercore, to, core.key, core.length, (target) => {
+    const from = core.replicate(true)
+    const stream = target.replicate(false)
+    for (const one of [from, stream]) one.on("error", () => {})
+    from.pipe(stream).pipe(from)
+    return () => stream.destroy()
+  })
+
+const serve = async ({ core }) => {
+  const server = createServer((socket) => {
+    const stream = core.replicate(false)
+    for (const one of [socket, stream]) one.on("error", () => {})
+    socket.pipe(stream).pipe(socket)
+  })
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve))
+  return { key: core.key.toString("hex"), port: server.address().port }
+}
+
+const clone = (Hypercore, to, key, port, length) =>
+  copy(Hypercore, to, Buffer.from(key, "hex"), length, (target) => {
+    const socket = createConnection(port, "127.0.0.1")
+    const stream = target.replicate(true)
+    for (const one of [socket, stream]) one.on("error", () => {})
+    socket.pipe(stream).pipe(socket)
+    return () => socket.destroy()
+  })
+
 const open = async (Hypercore, dir) => {
   const core = new Hypercore(dir)
   await core.ready()
@@ -22,8 +61,12 @@ const open = async (Hypercore, dir) => {
   }
 
   return {
+    core,
     get length() {
       return core.length
+    },
+    get byteLength() {
+      return core.byteLength
     },
     appendEach: appendAll,
     appendBatches: appendAll,
@@ -54,5 +97,13 @@ export const load = async () => {
   const crypto = nativeCrypto()
   const Hypercore = require("hypercore-11")
   const { version } = require("hypercore-11/package.json")
-  return { version, crypto, supports: [], open: (dir) => open(Hypercore, dir) }
+  return {
+    version,
+    crypto,
+    supports: [],
+    open: (dir) => open(Hypercore, dir),
+    replicate: (feed, to) => replicate(Hypercore, feed, to),
+    serve,
+    clone: (to, key, port, length) => clone(Hypercore, to, key, port, length)
+  }
 }

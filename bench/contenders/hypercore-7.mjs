@@ -5,6 +5,7 @@
  * That spares it a promise per call and is never slower than wrapping each call in a promise.
  */
 import { createRequire } from "node:module"
+import { createConnection, createServer } from "node:net"
 
 const require = createRequire(import.meta.url)
 
@@ -16,7 +17,21 @@ const nativeCrypto = () => {
   if (fromCrypto("sodium-universal") !== fromSodium("sodium-native")) {
     throw new Error("hypercore-7 would run on sodium-javascript, not on sodium-native")
   }
+  const sodium = fromSodium("sodium-native")
+  giveStream(sodium)
   return `sodium-native ${fromSodium("sodium-native/package.json").version}`
+}
+
+/** The stream that hypercore-protocol 6 encrypts with had another interface in the sodium-native of its day. */
+const giveStream = (sodium) => {
+  sodium.crypto_stream_xor_instance ??= (nonce, key) => {
+    const state = Buffer.alloc(sodium.crypto_stream_xor_STATEBYTES)
+    sodium.crypto_stream_xor_init(state, nonce, key)
+    return {
+      update: (out, input) => sodium.crypto_stream_xor_update(state, out, input),
+      final: () => {}
+    }
+  }
 }
 
 /** Runs `step(done, finish)`: `done` goes round again, `finish` ends it. */
@@ -32,6 +47,50 @@ const loop = (step) =>
 const promised = (work) =>
   new Promise((resolve, reject) => {
     work((error, value) => (error ? reject(error) : resolve(value)))
+  })
+
+/** Opens a feed to copy another into, and copies it over the stream that `connect` makes of it. */
+const copy = async (hypercore, to, key, length, connect) => {
+  const feed = hypercore(to, key)
+  await promised((done) => feed.ready(done))
+  // A look at every block would cost time that is not the peer's: they are counted.
+  const counted = new Promise((resolve) => {
+    let left = length
+    feed.on("download", () => --left === 0 && resolve())
+  })
+  const end = connect(feed)
+  await counted
+  end()
+  await promised((done) => feed.close(done))
+}
+
+const replicate = (hypercore, { feed }, to) =>
+  copy(hypercore, to, feed.key, feed.length, (target) => {
+    const from = feed.replicate({ live: true })
+    const stream = target.replicate({ live: true })
+    from.pipe(stream).pipe(from)
+    for (const one of [from, stream]) one.on("error", () => {})
+    return () => stream.destroy()
+  })
+
+const serve = async ({ feed }) => {
+  const server = createServer((socket) => {
+    socket.on("error", () => {})
+    const stream = feed.replicate({ live: true })
+    stream.on("error", () => {})
+    socket.pipe(stream).pipe(socket)
+  })
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve))
+  return { key: feed.key.toString("hex"), port: server.address().port }
+}
+
+const clone = (hypercore, to, key, port, length) =>
+  copy(hypercore, to, Buffer.from(key, "hex"), length, (target) => {
+    const socket = createConnection(port, "127.0.0.1")
+    const stream = target.replicate({ live: true })
+    for (const one of [socket, stream]) one.on("error", () => {})
+    socket.pipe(stream).pipe(socket)
+    return () => socket.destroy()
   })
 
 const open = async (hypercore, dir) => {
@@ -52,8 +111,12 @@ const open = async (hypercore, dir) => {
     })
 
   return {
+    feed,
     get length() {
       return feed.length
+    },
+    get byteLength() {
+      return feed.byteLength
     },
     appendEach: appendAll,
     appendBatches: appendAll,
@@ -93,5 +156,13 @@ export const load = async () => {
   const crypto = nativeCrypto()
   const hypercore = require("hypercore-7")
   const { version } = require("hypercore-7/package.json")
-  return { version, crypto, supports: ["audit"], open: (dir) => open(hypercore, dir) }
+  return {
+    version,
+    crypto,
+    supports: ["audit"],
+    open: (dir) => open(hypercore, dir),
+    replicate: (feed, to) => replicate(hypercore, feed, to),
+    serve,
+    clone: (to, key, port, length) => clone(hypercore, to, key, port, length)
+  }
 }

@@ -22,7 +22,7 @@
  */
 import { CryptoSodium } from "effect-hypercore/node"
 import { createRequire } from "node:module"
-import { buildServices, openFeed } from "./feed.mjs"
+import { buildServices, clone, openFeed, replicate, serve } from "./feed.mjs"
 
 const require = createRequire(import.meta.url)
 
@@ -32,6 +32,9 @@ export const load = async () => {
     version: require("effect-hypercore/package.json").version,
     crypto: `sodium-native ${require("sodium-native/package.json").version}`,
     supports: ["audit"],
-    open: (directory) => openFeed(services, directory)
+    open: (directory) => openFeed(services, directory),
+    replicate: (feed, to) => replicate(services, feed, to),
+    serve,
+    clone: (to, key, port) => clone(services, to, key, port)
   }
 }

@@ -12,9 +12,12 @@ import manifest from "../../package.json" with { type: "json" }
 import * as append from "./commands/append.js"
 import * as audit from "./commands/audit.js"
 import * as cat from "./commands/cat.js"
+import * as clone from "./commands/clone.js"
 import * as create from "./commands/create.js"
 import * as get from "./commands/get.js"
 import * as info from "./commands/info.js"
+import * as serve from "./commands/serve.js"
+import * as tail from "./commands/tail.js"
 import * as verify from "./commands/verify.js"
 import * as BuiltInOption from "./BuiltInOption.js"
 import { misused } from "./Failure.js"
@@ -42,7 +45,10 @@ const hypercore = Command.make("hypercore").pipe(
     cat.cat,
     info.info,
     verify.verify,
-    audit.audit
+    audit.audit,
+    serve.serve,
+    clone.clone,
+    tail.tail
   ])
 )
 
@@ -53,11 +59,22 @@ const PAGES = [
   HelpPage.make(cat.cat, cat.examples),
   HelpPage.make(info.info, info.examples),
   HelpPage.make(verify.verify, verify.examples),
-  HelpPage.make(audit.audit, audit.examples)
+  HelpPage.make(audit.audit, audit.examples),
+  HelpPage.make(serve.serve, serve.examples),
+  HelpPage.make(clone.clone, clone.examples),
+  HelpPage.make(tail.tail, tail.examples)
 ]
 
 /** The options without a value, of all commands. */
-const FLAGS = new Set(["--lines", "--create", "--durable", "--no-progress", "--json", "--read-only"])
+const FLAGS = new Set([
+  "--lines",
+  "--create",
+  "--durable",
+  "--no-progress",
+  "--json",
+  "--read-only",
+  "--live"
+])
 
 const parseAndRun = Command.run(hypercore, {
   name: "hypercore",

@@ -1,4 +1,5 @@
 /** Keys as users give them: a public key in hexadecimal, a secret key in a file. */
+import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { Effect, Either, Option } from "effect"
@@ -32,6 +33,12 @@ export const ofStored = publicKey.pipe(
     "The feed's key: for when the file that holds it is lost, or to be sure which feed it is."
   ),
   Options.map(Option.match({ onNone: () => ({}), onSome: (key) => ({ key }) }))
+)
+
+/** `<key>`: 64 hexadecimal digits. */
+export const publicKeyArgument = Args.text({ name: "key" }).pipe(
+  Args.withDescription("The feed's key: 64 hexadecimal digits."),
+  Args.mapEffect(Parser.forArgument(parsePublicKey))
 )
 
 /** `--secret-key-file`: its name. */

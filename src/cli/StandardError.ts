@@ -1,8 +1,11 @@
-/** Standard error: one line a complaint. */
+/** Standard error: what is said beside the results. */
 import { Effect } from "effect"
 
 /** Ends once the line is written, or cannot be. */
-export const complain = (line: string): Effect.Effect<void> =>
+export const writeLine = (line: string): Effect.Effect<void> =>
   Effect.async((resume) => {
-    process.stderr.write(`hypercore: ${line}\n`, () => resume(Effect.void))
+    process.stderr.write(`${line}\n`, () => resume(Effect.void))
   })
+
+/** One line a complaint. */
+export const complain = (line: string): Effect.Effect<void> => writeLine(`hypercore: ${line}`)

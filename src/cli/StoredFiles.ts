@@ -1,7 +1,9 @@
 /** What a feed's files say by their sizes alone, which an open feed does not tell. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { Effect } from "effect"
+import * as fs from "node:fs"
 import * as path from "node:path"
+import type { FileName } from "../index.js"
 
 const KEY_SIZE = 32
 const SECRET_KEY_SIZE = 64
@@ -24,3 +26,14 @@ export const lacksSecretKey = (directory: string): Effect.Effect<boolean, never,
     const isFeed = (yield* sizeOf(directory, "key")) === KEY_SIZE
     return isFeed || (yield* sizeOf(directory, "signatures")) > HEADER_SIZE
   })
+
+const FILES: ReadonlyArray<FileName> = ["key", "secret_key", "tree", "signatures", "bitfield", "data"]
+
+/** Removes a feed that was just made and holds nothing, with its directory if nothing else is in it. */
+export const discard = (directory: string): Effect.Effect<void> =>
+  Effect.ignore(
+    Effect.try(() => {
+      for (const file of FILES) fs.rmSync(path.join(directory, file), { force: true })
+      fs.rmdirSync(directory)
+    })
+  )

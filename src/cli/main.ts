@@ -3,7 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Exit } from "effect"
 import * as CommandLine from "./CommandLine.js"
 import { report } from "./Failure.js"
-import { complain } from "./StandardError.js"
+import * as StandardError from "./StandardError.js"
 
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const
 
@@ -22,7 +22,7 @@ const main = CommandLine.run(process.argv).pipe(
     if (signal !== 0) return Effect.interrupt
     const { exitCode: code, message } = report(cause)
     exitCode = code
-    return message === "" ? Effect.void : complain(message)
+    return message === "" ? Effect.void : StandardError.complain(message)
   })
 )
 

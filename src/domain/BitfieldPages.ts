@@ -47,6 +47,15 @@ export class BitfieldPages {
     this.#numbers = undefined
   }
 
+  /** Takes over the pages of `other`, which is not used any more. */
+  replace(other: BitfieldPages): void {
+    this.#pages.clear()
+    for (const [k, page] of other.#pages) this.#pages.set(k, page)
+    this.count = other.count
+    this.#dirty.clear()
+    this.#numbers = undefined
+  }
+
   /** Counts page `k` as touched, which lets the index reach as far. */
   touch(k: number): void {
     if (k >= this.count) this.count = k + 1

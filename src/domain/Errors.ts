@@ -57,9 +57,10 @@ export class OpenRefused extends Schema.TaggedError<OpenRefused>()("OpenRefused"
   }
 }
 
-/** A proof does not lead to what the feed trusts. Nothing was stored. */
+/** A proof does not lead to what the feed trusts: it contradicts it (`wrong`), or does not reach it (`incomplete`). Nothing was stored. */
 export class InvalidProof extends Schema.TaggedError<InvalidProof>()("InvalidProof", {
   index: counts,
+  reason: Schema.Literal("wrong", "incomplete"),
   detail: Schema.String
 }) {
   override get message(): string {

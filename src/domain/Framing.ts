@@ -9,6 +9,7 @@
  * `FrameReader.read`, which keeps views of it in the frames.
  */
 import { Either } from "effect"
+import { concat } from "./Bytes.js"
 import { ProtocolError } from "./Errors.js"
 import * as Varint from "./Varint.js"
 import * as Wire from "./Wire.js"
@@ -110,7 +111,8 @@ export interface Frame {
   readonly body: Uint8Array
 }
 
-const FIRST_GATHERED = 256
+/** Parts of a frame that are kept apart: 8 MB that come in 64 KB fit, and joining them early costs little. */
+const MOST_PARTS = 256
 
 /** Reads frames from bytes that come in parts of any size. After an error it gives the same error again. */
 export class FrameReader {
@@ -121,8 +123,8 @@ export class FrameReader {
   #lengthBytes = 0
   /** Whether the length is complete, so that what comes next is the frame. */
   #inFrame = false
-  /** A frame that comes in parts: it grows with what has come, not with what was claimed. */
-  #gathered = new Uint8Array(0)
+  /** A frame that comes in parts: views of what has come, joined when it is whole. What was only claimed takes nothing. */
+  #parts: Array<Uint8Array> = []
   #gatheredSize = 0
 
   constructor(maxChannels: number = MAX_CHANNELS) {
@@ -172,8 +174,8 @@ export class FrameReader {
     if (this.#gatheredSize === 0) this.#parse(bytes, offset, end, frames)
     else {
       this.#gather(bytes, offset, end)
-      const whole = this.#gathered
-      this.#gathered = new Uint8Array(0)
+      const whole = concat(this.#parts)
+      this.#parts = []
       this.#gatheredSize = 0
       this.#parse(whole, 0, this.#length, frames)
     }
@@ -202,15 +204,10 @@ export class FrameReader {
   }
 
   #gather(bytes: Uint8Array, from: number, to: number): void {
-    const size = this.#gatheredSize + to - from
-    if (size > this.#gathered.length) {
-      const doubled = Math.max(size, 2 * this.#gathered.length, FIRST_GATHERED)
-      const larger = new Uint8Array(Math.min(doubled, this.#length))
-      larger.set(this.#gathered.subarray(0, this.#gatheredSize))
-      this.#gathered = larger
-    }
-    this.#gathered.set(bytes.subarray(from, to), this.#gatheredSize)
-    this.#gatheredSize = size
+    // Bytes that come one by one must not each keep an array.
+    if (this.#parts.length === MOST_PARTS) this.#parts = [concat(this.#parts)]
+    this.#parts.push(bytes.subarray(from, to))
+    this.#gatheredSize += to - from
   }
 
   #parse(bytes: Uint8Array, start: number, end: number, frames: Array<Frame>): void {

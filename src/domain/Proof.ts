@@ -73,7 +73,11 @@ const malformed = (claim: Claim): string | undefined => {
   return undefined
 }
 
-const fail = (claim: Claim, detail: string) => Either.left(new InvalidProof({ index: claim.index, detail }))
+const fail = (claim: Claim, detail: string) =>
+  Either.left(new InvalidProof({ index: claim.index, reason: "wrong", detail }))
+
+const endsEarly = (claim: Claim, detail: string) =>
+  Either.left(new InvalidProof({ index: claim.index, reason: "incomplete", detail }))
 
 export const plan = (held: HeldNodes, claim: Claim): Either.Either<Plan, InvalidProof> => {
   const problem = malformed(claim)
@@ -98,6 +102,24 @@ export const plan = (held: HeldNodes, claim: Claim): Either.Either<Plan, Invalid
   return Either.right({ claim, steps, end, reads: [...storedIn(steps), next, ...pair] })
 }
 
+/** The stored nodes that a check of the claim may need, as far as can be told from what is held: for reading ahead. Never fails. */
+export const reads = (held: HeldNodes, claim: Claim): Array<Position> => {
+  if (malformed(claim) !== undefined) return []
+  const given = claim.proof.nodes
+  const positions: Array<Position> = []
+  let used = claim.block === undefined ? 1 : 0
+  let next = FlatTree.leaf(claim.index)
+  while (!held.hasNode(next)) {
+    const sibling = FlatTree.sibling(next)
+    if (given[used]?.index === sibling) used++
+    else if (held.hasNode(sibling)) positions.push(sibling)
+    else return positions
+    next = FlatTree.parent(next)
+  }
+  positions.push(next)
+  return positions
+}
+
 /** What `correctSizes` needs: the leaf's sibling and their parent. */
 const pairOf = (held: HeldNodes, leaf: Position): Array<Position> =>
   [FlatTree.sibling(leaf), FlatTree.parent(leaf)].filter((position) => held.hasNode(position))
@@ -116,11 +138,11 @@ const planRoots = (
   for (const root of FlatTree.fullRoots(verifiedBy)) {
     if (root === top) continue
     const step = stepTo(held, root, rest[used])
-    if (step === undefined) return fail(claim, `node ${root}, a root, is not given`)
+    if (step === undefined) return endsEarly(claim, `node ${root}, a root, is not given`)
     if (step._tag === "Given") used++
     others.push(step)
   }
-  if (!FlatTree.fullRoots(verifiedBy).includes(top)) return fail(claim, `the way ends at node ${top}`)
+  if (!FlatTree.fullRoots(verifiedBy).includes(top)) return endsEarly(claim, `the way ends at node ${top}`)
   const end = { _tag: "Roots", verifiedBy, others } as const
   return Either.right({ claim, steps, end, reads: storedIn([...steps, ...others]) })
 }

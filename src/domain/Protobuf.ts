@@ -105,15 +105,13 @@ export class FieldReader {
   }
 
   skip(): void {
-    const { reader } = this
     switch (this.wire) {
       case VARINT:
         return this.skipVarint()
       case FIXED64:
         return this.advance(8)
       case BYTES:
-        reader.offset += this.length()
-        return
+        return this.advance(this.length())
       case FIXED32:
         return this.advance(4)
       default:

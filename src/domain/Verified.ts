@@ -29,6 +29,9 @@ export class KnownNodes implements HeldNodes {
     return this.#nodes.get(position)
   }
 
+  /** `get`, as a function of its own. */
+  readonly read = (position: Position): TreeNode | undefined => this.#nodes.get(position)
+
   /** Its size, if a claim proved it: it may not be stored yet. */
   verifiedSize(position: Position): number | undefined {
     return this.#verified.has(position) ? this.#nodes.get(position)!.size : undefined

@@ -38,7 +38,10 @@ const verifyAsSodium = (message: Uint8Array, signature: Uint8Array, publicKey: U
 const CIPHER_BLOCK = 64
 
 /** noble's cipher starts at whole blocks of 64 bytes: what a call leaves of its last block is kept for the next. */
-const streamCipher = (key: Uint8Array, nonce: Uint8Array): StreamCipher => {
+const streamCipher = (givenKey: Uint8Array, givenNonce: Uint8Array): StreamCipher => {
+  // Read again at each call, so they are copied: a nonce may be a view of bytes that came from a peer.
+  const key = givenKey.slice()
+  const nonce = givenNonce.slice()
   let block = 0
   let rest = new Uint8Array(0)
   return (bytes) => {

@@ -25,6 +25,7 @@ import { downloaded, has } from "./feed/has.js"
 import { type CoreOptions, type OpenError, openCore } from "./feed/open.js"
 import { type ProofError, type ProofOptions, digest, proof } from "./feed/proof.js"
 import { type PutError, put } from "./feed/put.js"
+import { type RefreshError, refresh } from "./feed/refresh.js"
 import { type SeekError, type SeekOptions, type SeekResult, seek } from "./feed/seek.js"
 import { type IndexedSignature, type TreeError, rootHashes, signature, verify } from "./feed/signature.js"
 import { type ReadOptions, stream } from "./feed/stream.js"
@@ -46,6 +47,7 @@ export type {
   ProofOptions,
   PutError,
   ReadOptions,
+  RefreshError,
   SeekError,
   SeekOptions,
   SeekResult,
@@ -155,6 +157,11 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly audit: (options?: AuditOptions) => Effect.Effect<AuditReport, AuditError>
   /** Waits until the log has `minLength` blocks (by default one more than now); answers its length. */
   readonly update: (minLength?: number, options?: UpdateOptions) => Effect.Effect<number, UpdateError>
+  /**
+   * Looks at the files of a feed that was opened read-only again: what another process has written meanwhile is part of it from then on,
+   * and told to who listens or waits. Answers whether anything has changed; nothing can in a feed that was opened for writing.
+   */
+  readonly refresh: Effect.Effect<boolean, RefreshError>
   /** Ends what is under way and frees the storage. Also happens when the scope closes. */
   readonly close: Effect.Effect<void, StorageError>
 }
@@ -245,6 +252,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
       put: (claim) => (isClaim(claim) ? put(core, claim) : Effect.fail(notAClaim)),
       audit: (options) => audit(core, options),
       update: (minLength, options) => update(core, minLength, options),
+      refresh: refresh(core),
       close: close(core)
     },
     core

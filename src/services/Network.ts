@@ -29,11 +29,16 @@ export interface Connection {
   readonly end: Effect.Effect<void, NetworkError>
 }
 
-/** Where to connect to or listen on. Layers take what they know: a TCP port, a URL, a name in a simulated net. */
+/** Where to connect to or listen on. A layer ignores what it has no use for. */
 export interface Address {
+  /** A name or an IP address. Absent: to connect, this machine; to listen, all of its addresses. */
   readonly host?: string | undefined
   /** To listen on port 0 is to listen on any that is free. */
   readonly port: number
+  /** Of a WebSocket: the URL's path and query, `/` when absent. A listener given a path refuses all others. */
+  readonly path?: string | undefined
+  /** Of a WebSocket: over TLS (`wss:`). */
+  readonly secure?: boolean | undefined
 }
 
 export interface Listener {

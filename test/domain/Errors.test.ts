@@ -36,13 +36,23 @@ const CASES = [
   ],
   [
     Errors.InvalidProof,
-    new Errors.InvalidProof({ index: 7, detail: "a node has no position" }),
+    new Errors.InvalidProof({ index: 7, reason: "wrong", detail: "a node has no position" }),
     "invalid proof of block 7: a node has no position"
   ],
   [
     Errors.InvalidSignature,
     new Errors.InvalidSignature({ length: 3 }),
     "the signature for length 3 was not made by this feed's key"
+  ],
+  [
+    Errors.ProtocolError,
+    new Errors.ProtocolError({ reason: "timeout", detail: "nothing was heard for 7500 ms" }),
+    "protocol error (timeout): nothing was heard for 7500 ms"
+  ],
+  [
+    Errors.NetworkError,
+    new Errors.NetworkError({ reason: "refused", operation: "connect", address: "127.0.0.1:1" }),
+    "cannot connect 127.0.0.1:1 (refused)"
   ],
   [
     Errors.NotWritable,

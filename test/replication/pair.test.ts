@@ -16,9 +16,12 @@ const both = (
   Effect.scoped(
     Effect.gen(function* () {
       const [left, right] = yield* NetworkMemory.pair()
-      yield* Effect.all([Replication.replicate(a, left, options), Replication.replicate(b, right, bOptions)], {
-        concurrency: "unbounded"
-      })
+      yield* Effect.all(
+        [Replication.replicate(a, left, options), Replication.replicate(b, right, bOptions)],
+        {
+          concurrency: "unbounded"
+        }
+      )
     })
   )
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import fc from "fast-check"
+import { createRequire } from "node:module"
 import { concat, toHex } from "../../src/domain/Bytes.js"
 import * as Hash from "../../src/domain/Hash.js"
 import { Crypto, type CryptoService } from "../../src/services/Crypto.js"
@@ -50,6 +51,19 @@ const flip = (input: Uint8Array, bit: number): Uint8Array => {
   const changed = input.slice()
   changed[(bit >> 3) % input.length]! ^= 1 << (bit & 7)
   return changed
+}
+
+interface Sodium {
+  readonly crypto_stream_xor: (out: Uint8Array, input: Uint8Array, nonce: Uint8Array, key: Uint8Array) => void
+}
+
+const sodium = createRequire(import.meta.url)("sodium-native") as Sodium
+
+/** `input` and the key stream XORed, by libsodium in one call. */
+const xsalsa20OfSodium = (input: Uint8Array, nonce: Uint8Array, key: Uint8Array): Uint8Array => {
+  const out = new Uint8Array(input.length)
+  if (input.length > 0) sodium.crypto_stream_xor(out, input, nonce, key)
+  return out
 }
 
 const part = fc.oneof(
@@ -235,6 +249,116 @@ export const cryptoSuite = (name: string, layer: Layer.Layer<Crypto, unknown>): 
             }
           }
         }
+      }))
+  })
+
+  describe(`${name}: XSalsa20`, () => {
+    const keyed = fc.record({
+      key: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      nonce: fc.uint8Array({ minLength: 24, maxLength: 24 })
+    })
+    const sizes = fc.array(
+      fc.oneof(fc.nat({ max: 10 }), fc.nat({ max: 200 }), fc.constantFrom(0, 63, 64, 65, 128)),
+      {
+        maxLength: 20
+      }
+    )
+
+    test("the key stream of NaCl's own test", (crypto) =>
+      Effect.sync(() => {
+        // The first 32 bytes of the stream of NaCl's "firstkey" and "nonce".
+        const key = bytes("1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389")
+        const nonce = bytes("69696ee955b62b73cd62bda875fc73d68219e0036b7a0b37")
+        const stream = new Uint8Array(32)
+        crypto.xsalsa20(key, nonce)(stream)
+        expect(toHex(stream)).toBe("eea6a7251c1e72916d11c2cb214d3c252539121d8e234e652d651fa4c8cff880")
+      }))
+
+    testProperty(
+      "in any split of the calls, at any alignment, is libsodium's stream, in place",
+      fc.tuple(keyed, sizes, fc.nat({ max: 9 })),
+      (crypto, [{ key, nonce }, parts, offset]) =>
+        Effect.sync(() => {
+          const length = parts.reduce((sum, size) => sum + size, 0)
+          const input = pseudoRandomBytes(length, offset)
+          const around = new Uint8Array(offset + length + 7).fill(0xee)
+          around.set(input, offset)
+          const cipher = crypto.xsalsa20(key, nonce)
+          let at = offset
+          for (const size of parts) {
+            cipher(around.subarray(at, at + size))
+            at += size
+          }
+          expect(toHex(around.subarray(offset, at))).toBe(toHex(xsalsa20OfSodium(input, nonce, key)))
+          expect(around.filter((byte, i) => (i < offset || i >= at) && byte !== 0xee)).toHaveLength(0)
+          const whole = input.slice()
+          crypto.xsalsa20(key, nonce)(whole)
+          expect(toHex(whole)).toBe(toHex(around.subarray(offset, at)))
+        }),
+      300
+    )
+
+    testProperty("two streams do not disturb each other", fc.tuple(keyed, keyed), (crypto, keys) =>
+      Effect.sync(() => {
+        const inputs = keys.map((_, i) => pseudoRandomBytes(300, i))
+        const ciphers = keys.map(({ key, nonce }) => crypto.xsalsa20(key, nonce))
+        const outputs = inputs.map((input) => input.slice())
+        for (let at = 0; at < 300; at += 50) {
+          for (const i of [0, 1]) ciphers[i]!(outputs[i]!.subarray(at, at + 50))
+        }
+        for (const [i, { key, nonce }] of keys.entries()) {
+          expect(toHex(outputs[i]!)).toBe(toHex(xsalsa20OfSodium(inputs[i]!, nonce, key)))
+        }
+      })
+    )
+
+    test("decrypts what it encrypted; nothing is left as it was", (crypto) =>
+      Effect.sync(() => {
+        const [key, nonce] = [pseudoRandomBytes(32, 1), pseudoRandomBytes(24, 2)]
+        const message = pseudoRandomBytes(1000, 3)
+        const changed = message.slice()
+        crypto.xsalsa20(key, nonce)(changed)
+        expect(toHex(changed)).not.toBe(toHex(message))
+        crypto.xsalsa20(key, nonce)(changed)
+        expect(toHex(changed)).toBe(toHex(message))
+      }))
+
+    test("keeps neither key nor nonce: both may be overwritten at once", (crypto) =>
+      Effect.sync(() => {
+        const [key, nonce] = [pseudoRandomBytes(32, 1), pseudoRandomBytes(24, 2)]
+        const expected = toHex(xsalsa20OfSodium(new Uint8Array(200), nonce, key))
+        const cipher = crypto.xsalsa20(key, nonce)
+        const out = new Uint8Array(200)
+        cipher(out.subarray(0, 10))
+        key.fill(0)
+        nonce.fill(0)
+        cipher(out.subarray(10))
+        expect(toHex(out)).toBe(expected)
+      }))
+
+    test("a long stream, in large and in odd parts", (crypto) =>
+      Effect.sync(() => {
+        const [key, nonce] = [pseudoRandomBytes(32, 5), pseudoRandomBytes(24, 6)]
+        const input = pseudoRandomBytes(3_000_000, 7)
+        const expected = xsalsa20OfSodium(input, nonce, key)
+        for (const size of [65_536, 99_991, 3_000_000]) {
+          const out = input.slice()
+          const cipher = crypto.xsalsa20(key, nonce)
+          for (let at = 0; at < out.length; at += size) cipher(out.subarray(at, at + size))
+          expect(Buffer.compare(out, expected)).toBe(0)
+        }
+      }))
+
+    test("of nothing moves nothing", (crypto) =>
+      Effect.sync(() => {
+        const [key, nonce] = [pseudoRandomBytes(32, 1), pseudoRandomBytes(24, 2)]
+        const cipher = crypto.xsalsa20(key, nonce)
+        const out = new Uint8Array(100)
+        cipher(new Uint8Array(0))
+        cipher(out.subarray(0, 30))
+        cipher(out.subarray(30, 30))
+        cipher(out.subarray(30))
+        expect(toHex(out)).toBe(toHex(xsalsa20OfSodium(new Uint8Array(100), nonce, key)))
       }))
   })
 

@@ -6,23 +6,15 @@ import { misused } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
 import * as Key from "../Key.js"
 import * as LastSignature from "../LastSignature.js"
-import * as Parser from "../Parser.js"
 import * as StandardOutput from "../StandardOutput.js"
-
-const bound = (name: string) =>
-  Options.text(name).pipe(
-    Options.withPseudoName("index"),
-    Options.mapEffect(Parser.forOption(name, BlockIndex.parse)),
-    Options.optional
-  )
 
 const options = {
   dir: FeedDirectory.directory,
   key: Key.ofStored,
-  start: bound("start").pipe(
+  start: BlockIndex.bound("start").pipe(
     Options.withDescription("The first block to write. Without it: 0, the first of all.")
   ),
-  end: bound("end").pipe(
+  end: BlockIndex.bound("end").pipe(
     Options.withDescription("The block to stop before. Without it: the end of the feed.")
   ),
   lines: Options.boolean("lines").pipe(

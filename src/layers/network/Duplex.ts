@@ -88,6 +88,7 @@ export abstract class Duplex implements Connection {
   }
 
   finished(): void {
+    if (this.#fault !== undefined) return
     this.#isFinished = true
     this.#writers.wake()
   }
@@ -100,7 +101,8 @@ export abstract class Duplex implements Connection {
     return this.#hasEnded
   }
 
-  protected get isBroken(): boolean {
+  /** Closed, too. */
+  get isBroken(): boolean {
     return this.#fault !== undefined
   }
 

@@ -15,5 +15,6 @@ export const serve = <E, R>(
           : Effect.logWarning(`the connection with ${duplex.remote} failed`, cause)
       )
     )
-    run(handled).addObserver(() => duplex.unsafeClose())
+    // The runtime may be one of an uninterruptible region: a listener can be an acquired resource.
+    run(Effect.interruptible(handled)).addObserver(() => duplex.unsafeClose())
   })

@@ -120,7 +120,7 @@ export const applyBits = (core: Pick<FeedCore, "bitfield">, bits: ReadonlyArray<
 }
 
 /** The change has happened: the state in memory follows, and everyone who listens or waits is told. */
-const announce = (core: FeedCore, change: Change): void => {
+export const announce = (core: FeedCore, change: Pick<Change, "bits" | "events" | "tip">): void => {
   if (change.tip !== undefined) core.tip = change.tip
   for (const event of change.events) publish(core, event)
   const held: Array<{ readonly start: number; readonly end: number }> = []

@@ -90,6 +90,15 @@ const openIn = (options: CoreOptions, lifetime: Scope.CloseableScope) =>
     return yield* openFiles({ options, files, crypto, lifetime, scope, identity })
   })
 
+/** What the files of a feed that was opened read-only say now, as a feed of its own; it has nothing to close. */
+export const lookAgain = (core: FeedCore): Effect.Effect<FeedCore, OpenError> =>
+  Effect.gen(function* () {
+    const { crypto, files, lifetime, scope } = core
+    const options = { key: core.key, readOnly: true, sparse: true }
+    const identity = yield* identify(files, crypto, options)
+    return yield* openFiles({ options, files, crypto, lifetime, scope, identity })
+  })
+
 interface Opening {
   readonly options: CoreOptions
   readonly files: FeedFiles

@@ -60,7 +60,10 @@ const putInTurn = Effect.fnUntraced(function* (
   let batch = new Verified.Batch(core.tip)
   let failure: PutError | undefined
   for (const claim of claims) {
-    const step = yield* Effect.either(verifyOne(core, claim, known, batch, from))
+    // No effect a claim, unless it needs one: most build on the claim before.
+    const step =
+      verifyAtOnce(core, claim, known, batch) ??
+      (yield* Effect.either(verifyOne(core, claim, known, batch, from)))
     if (Either.isLeft(step)) {
       failure = step.left
       break
@@ -77,12 +80,11 @@ const putInTurn = Effect.fnUntraced(function* (
   if (failure !== undefined) return yield* Effect.fail(failure)
 })
 
-/** One read for all claims of the nodes that they need; wrong ones are told when their turn comes. */
+/** One read for all claims of the nodes that they need of those stored. */
 const readAhead = (core: FeedCore, claims: ReadonlyArray<Proof.Claim>, known: Verified.KnownNodes) => {
   const positions = new Set<Position>()
   for (const claim of claims) {
-    const plan = Proof.plan(core.bitfield, claim)
-    if (Either.isRight(plan)) for (const position of plan.right.reads) positions.add(position)
+    for (const position of Proof.reads(core.bitfield, claim)) positions.add(position)
   }
   return readKnown(core, [...positions], known)
 }
@@ -94,6 +96,25 @@ const readKnown = (core: FeedCore, positions: ReadonlyArray<Position>, known: Ve
         known.note(nodes.filter((node): node is TreeNode => node !== undefined))
       )
 
+/** Verifies a claim for which nothing must be read, signed, placed or asked; `undefined` for another. */
+const verifyAtOnce = (
+  core: FeedCore,
+  claim: Proof.Claim,
+  known: Verified.KnownNodes,
+  batch: Verified.Batch
+): Either.Either<Verified.Held, InvalidProof> | undefined => {
+  const offset = batch.nextOffset(claim.index)
+  if (offset === undefined || core.onwrite !== undefined) return undefined
+  const plan = Proof.plan(known, claim)
+  if (Either.isLeft(plan)) return Either.left(plan.left)
+  if (plan.right.end._tag === "Roots") return undefined
+  for (const position of plan.right.reads) if (known.get(position) === undefined) return undefined
+  const checked = Proof.check(core.crypto.blake2b256, plan.right, known.read)
+  if (Either.isLeft(checked)) return Either.left(checked.left)
+  if (checked.right.nodes.length > 0) core.offsets.forget(claim.index)
+  return Either.right({ claim, checked: checked.right, offset, signed: undefined, signature: undefined })
+}
+
 const verifyOne = Effect.fnUntraced(function* (
   core: FeedCore,
   claim: Proof.Claim,
@@ -104,7 +125,7 @@ const verifyOne = Effect.fnUntraced(function* (
   const plan = yield* Proof.plan(known, claim)
   const unread = plan.reads.filter((position) => known.get(position) === undefined)
   if (unread.length > 0) yield* readKnown(core, unread, known)
-  const checked = yield* Proof.check(core.crypto.blake2b256, plan, (position) => known.get(position))
+  const checked = yield* Proof.check(core.crypto.blake2b256, plan, known.read)
   const signed = checked.roots === undefined ? undefined : Merkle.tip(checked.roots)
   const isNew = signed !== undefined && !Merkle.sameTip(signed, batch.tip)
   if (isNew) yield* checkRoots(core, claim, signed)
@@ -135,6 +156,7 @@ const checkRoots = (
       if (equals(message, core.key)) return
       return yield* new InvalidProof({
         index: claim.index,
+        reason: "incomplete",
         detail: "it ends in roots, but no signature came with it"
       })
     }
@@ -158,7 +180,13 @@ const offsetOf = (
   const extent = extentOf(core, index, (position) => own.get(position) ?? known.verifiedSize(position))
   return Effect.flatMap(extent, (found) =>
     found === undefined || !Number.isSafeInteger(found.offset)
-      ? Effect.fail(new InvalidProof({ index, detail: "the nodes to the left of the block are not known" }))
+      ? Effect.fail(
+          new InvalidProof({
+            index,
+            reason: "incomplete",
+            detail: "the nodes to the left of the block are not known"
+          })
+        )
       : Effect.succeed(found.offset)
   )
 }

@@ -67,14 +67,16 @@ const endOf = (core: FeedCore, options: ReadOptions): (() => number) => {
 
 const readChunk = (core: FeedCore, start: number, end: number, options: ReadOptions) =>
   Effect.gen(function* () {
-    while (start < end || core.closed) {
+    if (start >= end && !core.closed) return Option.none()
+    // A block that was cleared again before its turn came, or while it was read, is waited for again.
+    while (true) {
       if (core.closed) return yield* new FeedClosed()
       yield* whenHeld(core, start, options)
       const heldEnd = core.bitfield.nextMissing(start, Math.min(end, start + CHUNK_BLOCKS))
-      // A block that was cleared again before its turn came, or while it was read, is waited for again.
-      const blocks = heldEnd === start ? [] : yield* readHeld(core, start, heldEnd, CHUNK_BYTES)
-      if (blocks.length > 0)
+      if (heldEnd === start) continue
+      const blocks = yield* readHeld(core, start, heldEnd, CHUNK_BYTES)
+      if (blocks.length > 0) {
         return Option.some([Chunk.unsafeFromArray(blocks), start + blocks.length] as const)
+      }
     }
-    return Option.none()
   })

@@ -18,8 +18,8 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
   Effect.fnUntraced(function* (session: Session, answer: Answer) {
     const { connection, multiplexer } = session
     while (true) {
-      if (multiplexer.isHeld) {
-        yield* session.opened.wait
+      if (multiplexer.isKeeping) {
+        if (multiplexer.isHeld) yield* session.opened.wait
         yield* handle(session, answer, multiplexer.resume())
         continue
       }
@@ -41,42 +41,67 @@ const handle = Effect.fnUntraced(function* (
   answer: Answer,
   received: ReturnType<Session["multiplexer"]["receive"]>
 ) {
-  if (Either.isLeft(received)) return yield* received.left
-  if (received.right.length === 0) return
-  const now = yield* Clock.currentTimeMillis
-  const asked = session.handle(received.right, now)
-  if (Either.isLeft(asked)) return yield* asked.left
-  for (const channel of asked.right) yield* answer(channel)
+  let next = received
+  while (Either.isLeft(next) || next.right.length > 0) {
+    if (Either.isLeft(next)) return yield* next.left
+    const now = yield* Clock.currentTimeMillis
+    const asked = session.handle(next.right, now)
+    if (Either.isLeft(asked)) return yield* asked.left
+    for (const channel of asked.right) yield* answer(channel)
+    // What came with the first feed's opening, if that was just answered.
+    next = session.multiplexer.resume()
+  }
 })
 
 /** Verifies and stores what came for one feed. A block that is held by now came from elsewhere too. */
 const store = Effect.fnUntraced(function* (member: Member) {
   const { claims, core } = member
   member.claims = []
-  const { downloads, totals } = member.swarm
-  for (let start = 0; start < claims.length;) {
-    const batch: Array<Claim> = []
-    for (let bytes = 0; start < claims.length && bytes < STORE_BYTES; start++) {
-      const claim = claims[start]!
-      if (claim.block !== undefined && core.bitfield.has(claim.index)) continue
-      batch.push(claim)
-      bytes += claim.block?.length ?? 0
-    }
-    const stored = yield* Effect.either(putAll(core, batch, member.peer))
+  let next = 0
+  while (next < claims.length) {
+    const batch = takeBatch(member, claims, next)
+    const stored = yield* Effect.either(putAll(core, batch.claims, member.peer))
+    next = batch.next
     if (Either.isLeft(stored)) {
-      for (const claim of claims) downloads.release(claim.index)
-      return yield* asSessionError(stored.left)
+      const { left } = stored
+      const forgiven =
+        left._tag === "InvalidProof" && left.reason === "incomplete" && member.forgive(left.index)
+      if (!forgiven) {
+        for (const claim of claims) member.release(claim.index)
+        return yield* asSessionError(left)
+      }
+      // Those before it are stored, those after it have their turn; it is asked for again.
+      next = claims.findIndex((claim) => claim.index === left.index && batch.claims.includes(claim)) + 1
     }
-    for (const claim of batch) {
-      if (claim.block === undefined) continue
-      totals.downloadedBlocks++
-      totals.downloadedBytes += claim.block.length
-      if (member.remoteAck) member.send({ _tag: "Have", start: claim.index, length: 1, ack: true })
-    }
+    count(member, batch.claims)
   }
-  for (const claim of claims) downloads.release(claim.index)
+  for (const claim of claims) member.release(claim.index)
   member.look()
 })
+
+/** Claims from number `next` on, as many as are stored together. */
+const takeBatch = (member: Member, claims: ReadonlyArray<Claim>, next: number) => {
+  const batch: Array<Claim> = []
+  let end = next
+  for (let bytes = 0; end < claims.length && bytes < STORE_BYTES; end++) {
+    const claim = claims[end]!
+    if (claim.block !== undefined && member.core.bitfield.has(claim.index)) continue
+    batch.push(claim)
+    bytes += claim.block?.length ?? 0
+  }
+  return { claims: batch, next: end }
+}
+
+/** Counts the blocks that are stored now, and acknowledges them where that is wanted. */
+const count = (member: Member, claims: ReadonlyArray<Claim>): void => {
+  const { totals } = member.swarm
+  for (const { block, index } of claims) {
+    if (block === undefined || !member.core.bitfield.has(index)) continue
+    totals.downloadedBlocks++
+    totals.downloadedBytes += block.length
+    if (member.remoteAck) member.send({ _tag: "Have", start: index, length: 1, ack: true })
+  }
+}
 
 /** A block or proof that does not hold is the peer's doing. */
 const asSessionError = (error: PutError): SessionError =>

@@ -1,0 +1,48 @@
+/** A connection that writes to a socket of Node's: when it is full, and how long it may write without a break. */
+import type * as net from "node:net"
+import { Duplex } from "./Duplex.js"
+
+/** Bytes pushed, over all connections, before the event loop gets its turn: pushes that never wait must not keep all others waiting. */
+const TURN_BYTES = 4 * 1024 * 1024
+
+let pushedSinceTurn = 0
+
+export abstract class SocketDuplex extends Duplex {
+  #turn: NodeJS.Immediate | undefined
+
+  constructor(
+    readonly socket: net.Socket,
+    remote: string
+  ) {
+    super(remote)
+    socket.on("drain", () => this.drained())
+  }
+
+  /** Writes one array: a part of what the socket is corked for. */
+  protected abstract write(array: Uint8Array): void
+
+  protected send(arrays: ReadonlyArray<Uint8Array>): void {
+    this.socket.cork() // one writev for all
+    for (const array of arrays) {
+      pushedSinceTurn += array.length
+      this.write(array)
+    }
+    this.socket.uncork()
+    if (pushedSinceTurn >= TURN_BYTES) this.#turn ??= setImmediate(this.#turned)
+  }
+
+  readonly #turned = (): void => {
+    pushedSinceTurn = 0
+    this.#turn = undefined
+    this.drained()
+  }
+
+  /** What the kernel took is gone at once, though `drain` comes later. */
+  protected isFull(): boolean {
+    return this.#turn !== undefined || (this.socket.writableLength > 0 && this.socket.writableNeedDrain)
+  }
+
+  protected destroy(): void {
+    if (this.#turn !== undefined) clearImmediate(this.#turn)
+  }
+}
