@@ -99,7 +99,11 @@ export interface Feed<A = Uint8Array, E = never> {
    */
   readonly events: Stream.Stream<FeedEvent>
 
-  /** Adds one block; answers its index. Appends that arrive while one is committed share the next signature. */
+  /**
+   * Adds one block; answers its index. Appends that arrive while one is committed share the next signature. Interrupting it, or a
+   * timeout, ends the wait and not the append: a retry would append a second time. A block of bytes is not copied, and must stay
+   * as it is until the append ends.
+   */
   readonly append: (value: A) => Effect.Effect<number, AppendError | E>
   /**
    * Adds blocks under one signature, all or none; answers the index of the first. (`object`: a string would be a batch of its
