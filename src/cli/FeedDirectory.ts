@@ -81,5 +81,7 @@ export const open = (
   Effect.mapError(attempt(directory, options), explain(directory, { missing: CREATE_HINT, ...hints }))
 
 /** Opens the feed for reading, also while another process writes to it. */
-export const openReadOnly = (directory: string): Effect.Effect<Feed.Feed, CommandFailed, Scope.Scope> =>
-  open(directory, { readOnly: true })
+export const openReadOnly = (
+  directory: string,
+  options: Feed.OpenOptions = {}
+): Effect.Effect<Feed.Feed, CommandFailed, Scope.Scope> => open(directory, { ...options, readOnly: true })

@@ -2,7 +2,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
-import { Effect, Either, type Option } from "effect"
+import { Effect, Either, Option } from "effect"
 import { Crypto, fromHex } from "../index.js"
 import { CryptoNode } from "../node.js"
 import { type CommandFailed, failed } from "./Failure.js"
@@ -25,6 +25,14 @@ export const publicKey = Options.text("key").pipe(
   Options.withPseudoName("hex"),
   Options.mapEffect(Parser.forOption("key", parsePublicKey)),
   Options.optional
+)
+
+/** `--key` of a feed that is stored, as what opening takes. */
+export const ofStored = publicKey.pipe(
+  Options.withDescription(
+    "The feed's key: for when the file that holds it is lost, or to be sure which feed it is."
+  ),
+  Options.map(Option.match({ onNone: () => ({}), onSome: (key) => ({ key }) }))
 )
 
 /** `<key>`: 64 hexadecimal digits. */

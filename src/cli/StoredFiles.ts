@@ -6,11 +6,13 @@ import * as path from "node:path"
 import type { FileName } from "../index.js"
 
 export interface StoredFiles {
+  readonly key: boolean
   readonly secretKey: boolean
   /** The log's length as the last entry of `signatures` claims it. */
   readonly signedLength: number
 }
 
+const KEY_SIZE = 32
 const SECRET_KEY_SIZE = 64
 const HEADER_SIZE = 32
 const SIGNATURE_SIZE = 64
@@ -29,6 +31,7 @@ export const look = (directory: string): Effect.Effect<StoredFiles, never, FileS
       )
     const signatures = Math.max(0, (yield* size("signatures")) - HEADER_SIZE)
     return {
+      key: (yield* size("key")) === KEY_SIZE,
       secretKey: (yield* size("secret_key")) >= SECRET_KEY_SIZE,
       signedLength: Math.floor(signatures / SIGNATURE_SIZE)
     }

@@ -57,8 +57,9 @@ class BrowserConnection extends Duplex {
     webSocket.onmessage = ({ data }: { readonly data: unknown }) => this.#received(data)
     webSocket.onclose = ({ code }: { readonly code: number }) => {
       if (!isEnd(code)) return this.broke({ reason: "reset" })
-      if (this.isEnding) this.finished()
+      // Both ways at once; what is pushed from now on reaches nobody.
       this.ended()
+      this.finished()
       this.broke({ reason: "closed" })
     }
   }

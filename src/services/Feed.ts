@@ -64,6 +64,11 @@ export interface OpenOptions<A = Uint8Array, E = never> extends CoreOptions {
   readonly encoding?: ValueEncoding<A, E>
 }
 
+/** How a feed of values is opened. */
+export interface EncodedOptions<A, E> extends CoreOptions {
+  readonly encoding: ValueEncoding<A, E>
+}
+
 /** An open feed of values `A`, whose encoding can fail with `E`. */
 export interface Feed<A = Uint8Array, E = never> {
   /** 32 bytes: the public key, which names the feed and verifies it. */
@@ -151,13 +156,20 @@ export interface Feed<A = Uint8Array, E = never> {
 /**
  * Opens a feed: reads it if it is stored, makes it if not (`createIfMissing`), and recovers it if its last writer was cut
  * off. It is closed with the scope. A refusal leaves the storage untouched.
+ *
+ * Its values are bytes unless an encoding says otherwise: to the types, one that may be absent says nothing.
  */
-export const open = <A = Uint8Array, E = never>(
+export function open<A, E>(
+  options: EncodedOptions<A, E>
+): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope>
+export function open(options?: OpenOptions): Effect.Effect<Feed, OpenError, Crypto | Storage | Scope.Scope>
+export function open<A, E>(
   options: OpenOptions<A, E> = {}
-): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> =>
-  Effect.map(openCore(options), (core) =>
+): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> {
+  return Effect.map(openCore(options), (core) =>
     withCore(make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>)), core)
   )
+}
 
 const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> => {
   const decode = (block: Uint8Array): Effect.Effect<A, E> => encoding.decode(block)

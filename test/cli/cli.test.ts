@@ -106,6 +106,31 @@ describe("create", () => {
   })
 })
 
+describe("a directory with somebody else's files", () => {
+  it("is left as it is", async () => {
+    const names = ["key", "secret_key", "tree", "signatures", "bitfield", "data"]
+    for (const [i, name] of names.entries()) {
+      const dir = `strange-${i}`
+      fs.mkdirSync(inDirectory(dir))
+      write(`${dir}/${name}`, "a text of twenty-six bytes")
+      expectFailure(await run(["create", dir]), 1, new RegExp(`^hypercore: ${dir}: corrupt feed: ${name}: `))
+      expectFailure(await run(["append", "--create", dir], "x"), 1, new RegExp(` ${name}: `))
+      expect(fs.readdirSync(inDirectory(dir))).toEqual([name])
+      expect(fs.readFileSync(inDirectory(`${dir}/${name}`), "utf8")).toBe("a text of twenty-six bytes")
+    }
+  })
+
+  it("also when it could be a feed's key", async () => {
+    fs.mkdirSync(inDirectory("lone"))
+    write("lone/key", "k".repeat(32))
+    const refusal = "lone: the secret key is not stored here; give it with --secret-key-file"
+    expectFailure(await run(["append", "lone"], "x"), 1, refusal)
+    expectFailure(await run(["append", "--create", "lone"], "x"), 1, refusal)
+    expectFailure(await run(["create", "lone"]), 1, /a feed is stored here already: 6b6b/)
+    expect(fs.readdirSync(inDirectory("lone"))).toEqual(["key"])
+  })
+})
+
 describe("append", () => {
   it("makes each file one block, also an empty one", async () => {
     const bytes = Buffer.from([0, 10, 255, 10])
@@ -309,6 +334,33 @@ describe("damage", () => {
     }
     expect((await infoOf("forged")).signature).toEqual({ state: "invalid", index: 2 })
     expectFailure(await run(["append", "forged"], "d"), 1, /^hypercore: forged: corrupt feed: signatures: /)
+  })
+
+  it("finds a lost key in the secret key; without both it has to be given", async () => {
+    await feedOf("keyless", ["a", "b"])
+    const { key } = await infoOf("keyless")
+    fs.rmSync(inDirectory("keyless/key"))
+    expect(await infoOf("keyless")).toMatchObject({ key, length: 2, writable: true })
+    expectFailure(await run(["create", "keyless"]), 1, `keyless: a feed is stored here already: ${key}`)
+    expect(await textOf(["cat", "keyless"])).toBe("ab")
+    fs.rmSync(inDirectory("keyless/secret_key"))
+    const lost =
+      "keyless: corrupt feed: key: it is missing, though other files of a feed are there; give the key to open them"
+    const calls = [["info"], ["cat"], ["verify"], ["audit"], ["create"], ["get", "1"]]
+    const at = ([name, ...rest]: ReadonlyArray<string>, ...options: ReadonlyArray<string>) =>
+      run([name!, ...options, "keyless", ...rest])
+    for (const call of calls) expectFailure(await at(call), 1, lost)
+    const noSecret = "keyless: the secret key is not stored here; give it with --secret-key-file"
+    expectFailure(await run(["append", "keyless"], "x"), 1, noSecret)
+    for (const call of calls.filter(([name]) => name !== "create" && name !== "audit")) {
+      expectSuccess(await at(call, "--key", key))
+    }
+    expectFailure(await at(["create"], "--key", key), 1, `keyless: a feed is stored here already: ${key}`)
+    expect(fs.existsSync(inDirectory("keyless/key"))).toBe(false)
+    expectSuccess(await at(["audit"], "--key", key))
+    expect(await infoOf("keyless")).toMatchObject({ key, length: 2, writable: false })
+    const other = "0".repeat(64)
+    expectFailure(await at(["info"], "--key", other), 1, /another feed is stored here: /)
   })
 
   it("finds a file that is none of a feed's", async () => {

@@ -469,7 +469,10 @@ describe("what goes wrong", () => {
         ["clone", KEY, "d", "--from", "localhost:0"],
         "--from: 'localhost:0' is neither an address, such as example.org:3282, nor a URL of ws:// or wss://"
       ],
-      [["tail", "d", "--key", KEY], "--key is of use only with --from"]
+      [
+        ["tail", "d", "--from", "-"],
+        "--from: '-' is neither an address, such as example.org:3282, nor a URL of ws:// or wss://"
+      ]
     ]
     const results = await Promise.all(calls.map(([args]) => finish(...args)))
     for (const [i, result] of results.entries()) expectFailure(result, 2, calls[i]![1])

@@ -2,6 +2,7 @@
 import * as net from "node:net"
 import { createRequire } from "node:module"
 import type { Duplex } from "node:stream"
+import "../reference/peerWire.js"
 
 interface RealFeed {
   readonly length: number
@@ -79,12 +80,12 @@ export const listen = (accept: (socket: net.Socket) => void): Promise<Served> =>
 
 const connectTo = (address: string): net.Socket => {
   const [host, port] = address.split(":")
-  return net.connect(Number(port), host)
+  return net.connect(Number(port), host).on("error", () => {})
 }
 
 const join = (socket: net.Socket, stream: Duplex): void => {
   stream.on("error", () => socket.destroy())
-  socket.on("error", () => stream.destroy())
+  socket.on("close", () => stream.destroy())
   socket.pipe(stream).pipe(socket)
 }
 
@@ -110,7 +111,7 @@ export const throttle = (
 ): Promise<Served> =>
   listen((socket) => {
     const behind = connectTo(address)
-    behind.on("error", () => socket.destroy())
+    behind.on("close", () => socket.destroy())
     socket.on("close", () => behind.destroy())
     socket.on("data", (bytes) => behind.write(bytes))
     let left = limit

@@ -232,14 +232,38 @@ describe("keys that do not fit", () => {
     })
   )
 
-  onEachStorage("a key file that is too short is CorruptStorage", () =>
+  onEachStorage(
+    "a key file that is too short is written again only as the beginning of what it would be",
+    () =>
+      Effect.gen(function* () {
+        yield* threeBlocks
+        const whole = yield* stored()
+        yield* cutFile("key", 31)
+        const feed = yield* Feed.open()
+        expect([feed.length, feed.writable]).toEqual([3, true])
+        yield* feed.close
+        expect(yield* stored()).toEqual(whole)
+        yield* cutFile("key", 31)
+        yield* overwriteFile("key", bytes("?"), 30)
+        yield* untouched(expectFailure(Feed.open(), { _tag: "CorruptStorage", file: "key" }))
+        yield* cutFile("key", 0)
+        yield* cutFile("secret_key", 63)
+        yield* untouched(expectFailure(Feed.open(), { _tag: "CorruptStorage", file: "secret_key" }))
+      })
+  )
+
+  onEachStorage("a key file that is too long is CorruptStorage", () =>
     Effect.gen(function* () {
       yield* threeBlocks
-      yield* cutFile("key", 31)
-      yield* untouched(expectFailure(Feed.open(), { _tag: "CorruptStorage", file: "key" }))
-      yield* cutFile("key", 0)
-      yield* cutFile("secret_key", 63)
-      yield* untouched(expectFailure(Feed.open(), { _tag: "CorruptStorage", file: "secret_key" }))
+      for (const [file, size] of [
+        ["key", 32],
+        ["secret_key", 64]
+      ] as const) {
+        yield* overwriteFile(file, bytes("?"), size)
+        yield* untouched(expectFailure(Feed.open(), { _tag: "CorruptStorage", file }))
+        yield* cutFile(file, size)
+      }
+      expect((yield* Feed.open()).length).toBe(3)
     })
   )
 
@@ -267,6 +291,43 @@ describe("keys that do not fit", () => {
         yield* overwriteFile(file, Uint8Array.from([Number.parseInt(before.slice(0, 2), 16)]))
       }
       expect((yield* Feed.open()).length).toBe(3)
+    })
+  )
+})
+
+describe("a directory with a stranger's files", () => {
+  const names = ["key", "secret_key", "tree", "signatures", "bitfield", "data"] as const
+  const contents = ["a", "a text of twenty-six bytes", "x".repeat(32), "y".repeat(64), "z".repeat(5000)]
+  // Of these nothing tells that they are no key.
+  const isKey = (name: string, content: string) => name === "key" && content.length === 32
+
+  it.scoped("keeps them: nothing is made, and nothing is touched", () =>
+    Effect.gen(function* () {
+      const { publicKey, secretKey } = yield* Effect.provide(keyPair(1), nodeLayer({ directory: "none" }))
+      for (const name of names) {
+        for (const content of contents.filter((content) => !isKey(name, content))) {
+          const directory = yield* temporaryDirectory
+          fs.writeFileSync(path.join(directory, name), content)
+          for (const options of [{}, { key: publicKey }, { secretKey }]) {
+            const error = yield* failure(
+              Effect.scoped(Effect.provide(Feed.open(options), nodeLayer({ directory })))
+            )
+            expect(["CorruptStorage", "OpenRefused"]).toContain(error._tag)
+            expect(error.message).toMatch(new RegExp(name === "secret_key" ? "secret|other" : `${name}: `))
+            expect(fs.readdirSync(directory)).toEqual([name])
+            expect(fs.readFileSync(path.join(directory, name), "utf8")).toBe(content)
+          }
+        }
+      }
+    })
+  )
+
+  it.scoped("may have empty ones: they become the feed's", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      for (const name of names) fs.writeFileSync(path.join(directory, name), "")
+      const feed = yield* Effect.provide(Feed.open(), nodeLayer({ directory }))
+      expect(yield* feed.append(bytes("x"))).toBe(0)
     })
   )
 })
@@ -418,6 +479,36 @@ describe("readOnly", () => {
       const feed = yield* Feed.open({ ...readOnly, secretKey: (yield* keyPair(1)).secretKey })
       expect(feed.writable).toBe(false)
       yield* expectFailure(feed.append(bytes("x")), { _tag: "NotWritable", reason: "read-only" })
+    })
+  )
+
+  onEachStorage("finds a lost key in the secret key, or takes the given one", () =>
+    Effect.gen(function* () {
+      const { publicKey } = yield* keyPair(1)
+      yield* threeBlocks
+      yield* cutFile("key", 0)
+      const found = yield* untouched(Feed.open(readOnly))
+      expect([toHex(found.key), found.length, found.writable]).toEqual([toHex(publicKey), 3, false])
+      yield* expectFailure(found.append(bytes("x")), { _tag: "NotWritable", reason: "read-only" })
+      yield* cutFile("secret_key", 63)
+      yield* expectFailure(Feed.open(readOnly), { _tag: "CorruptStorage", file: "secret_key" })
+      expect((yield* Feed.open({ ...readOnly, key: publicKey })).length).toBe(3)
+      yield* cutFile("secret_key", 0)
+      yield* expectFailure(Feed.open(readOnly), { _tag: "CorruptStorage", file: "key" })
+      expect((yield* untouched(Feed.open({ ...readOnly, key: publicKey }))).length).toBe(3)
+    })
+  )
+
+  it.scoped("says that the key is lost where the secret key may not be read", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      yield* Effect.provide(threeBlocks, nodeLayer({ directory }))
+      fs.rmSync(path.join(directory, "key"))
+      // A directory cannot be read as a file, by root neither.
+      fs.rmSync(path.join(directory, "secret_key"))
+      fs.mkdirSync(path.join(directory, "secret_key"))
+      const opening = Effect.provide(Feed.open(readOnly), nodeLayer({ directory }))
+      yield* expectFailure(opening, { _tag: "CorruptStorage", file: "key" })
     })
   )
 

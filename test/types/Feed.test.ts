@@ -65,6 +65,25 @@ describe("open", () => {
     >()
   })
 
+  it("without an encoding gives bytes, whatever the caller would like", () => {
+    const options = {} as Feed.OpenOptions
+    const opened = { options: () => Feed.open(options), path: () => Feed.open({ path: "a" }) }
+    type Opened = { [K in keyof typeof opened]: Effect.Effect.Success<ReturnType<(typeof opened)[K]>> }
+    expectTypeOf<Opened["options"]>().toEqualTypeOf<Feed.Feed<Uint8Array, never>>()
+    expectTypeOf<Opened["path"]>().toEqualTypeOf<Feed.Feed<Uint8Array, never>>()
+    // @ts-expect-error nothing makes strings of bytes
+    void (() => Feed.open<string, never>())
+    // @ts-expect-error nothing makes strings of bytes
+    void (() => Feed.open<string, never>({ path: "a" }))
+    // @ts-expect-error nothing makes strings of bytes
+    void ((): Effect.Effect<Feed.Feed<string>, unknown, Crypto | Storage | Scope.Scope> => Feed.open({}))
+    const maybe = {} as Feed.OpenOptions<string, EncodingError>
+    // @ts-expect-error the encoding may be absent
+    void (() => Feed.open(maybe))
+    // @ts-expect-error an encoding of other values
+    void (() => Feed.open<string, EncodingError>({ encoding: ValueEncoding.json }))
+  })
+
   it("refuses a schema that needs services, and options that do not exist", () => {
     const needy = Schema.String as unknown as Schema.Schema<string, string, Crypto>
     // @ts-expect-error the schema has requirements

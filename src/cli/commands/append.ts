@@ -14,6 +14,7 @@ import * as Operand from "../Operand.js"
 import * as Parser from "../Parser.js"
 import * as ProgressBar from "../ProgressBar.js"
 import * as StandardOutput from "../StandardOutput.js"
+import * as StoredFiles from "../StoredFiles.js"
 
 const options = {
   dir: FeedDirectory.directory,
@@ -72,6 +73,17 @@ const checkSizes = (inputs: ReadonlyArray<Input.Input>, cutting: BlockCutter.Cut
     { discard: true }
   )
 
+const notWritable = (dir: string): CommandFailed =>
+  failed(`${dir}: the secret key is not stored here; give it with --secret-key-file`)
+
+/** Opening completes the files of a feed: what cannot be appended to is refused before. */
+const checkWritable = (dir: string, secretKey: Option.Option<Uint8Array>) =>
+  Effect.flatMap(StoredFiles.look(dir), (stored) =>
+    (stored.key || stored.signedLength > 0) && !stored.secretKey && Option.isNone(secretKey)
+      ? notWritable(dir)
+      : Effect.void
+  )
+
 /** The blocks of an input, as many at a time as a chunk of it completes. */
 const cut = ({ name, bytes }: Input.Input, cutting: BlockCutter.Cutting) =>
   Stream.suspend(() => {
@@ -99,6 +111,7 @@ export const append = Command.make("append", options, (given) =>
     const inputs = yield* Input.open(given.files)
     yield* checkSizes(inputs, cutting)
     const secretKey = yield* Key.readSecretKey(given.secretKeyFile)
+    yield* checkWritable(given.dir, secretKey)
     const feed = yield* FeedDirectory.open(
       given.dir,
       {
@@ -111,9 +124,7 @@ export const append = Command.make("append", options, (given) =>
       },
       { missing: "make one with 'hypercore create', or append with --create" }
     )
-    if (!feed.writable) {
-      return yield* failed(`${given.dir}: the secret key is not stored here; give it with --secret-key-file`)
-    }
+    if (!feed.writable) return yield* notWritable(given.dir)
     const done = { blocks: 0, bytes: 0 }
     const whole = wholeSize(inputs)
     yield* Effect.gen(function* () {

@@ -4,12 +4,14 @@ import { Chunk, Effect, Option, Stream } from "effect"
 import * as BlockIndex from "../BlockIndex.js"
 import { misused } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
+import * as Key from "../Key.js"
 import * as LastSignature from "../LastSignature.js"
 import * as StandardOutput from "../StandardOutput.js"
 import * as StoredFiles from "../StoredFiles.js"
 
 const options = {
   dir: FeedDirectory.directory,
+  key: Key.ofStored,
   start: BlockIndex.bound("start").pipe(
     Options.withDescription("The first block to write. Without it: 0, the first of all.")
   ),
@@ -27,7 +29,7 @@ export const cat = Command.make("cat", options, (given) =>
   Effect.gen(function* () {
     const { dir } = given
     const stored = yield* StoredFiles.look(dir)
-    const feed = yield* FeedDirectory.openReadOnly(dir)
+    const feed = yield* FeedDirectory.openReadOnly(dir, given.key)
     const start = Option.getOrElse(given.start, () => 0)
     const end = Option.getOrElse(given.end, () => feed.length)
     yield* BlockIndex.checkLength(dir, feed, `--start ${start}`, start)

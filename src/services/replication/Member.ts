@@ -39,11 +39,12 @@ export class Member implements Participant {
   finished = false
   /** Whether the other side wants an acknowledgement for each block. */
   remoteAck = false
-  /** Nodes that answers under way will prove; none, once answers were seen to come out of order. */
+  /** Whether it answers in the order of our requests, as far as it says and we have seen. */
+  ordered = false
+  /** Nodes that answers under way will prove, where they come in order. */
   readonly #expected: Expected
   /** Blocks that were asked for with those nodes counted as held. */
   readonly #relying = new Set<number>()
-  #inOrder = true
   #ready = false
   #news: Array<News> = []
   #dirty = true
@@ -177,9 +178,12 @@ export class Member implements Participant {
     this.#waiting.clear()
   }
 
-  /** What we have towards a proof of the block, or will have when the answers to earlier requests are here. */
+  /**
+   * What we have towards a proof of the block, or will have when the answers to earlier requests are here. The real peer, which
+   * answers in the order in which its disk does, is told only what we have: it remembers it, and would never send it again.
+   */
   #digest(index: number, hash: boolean): number {
-    if (!this.#inOrder || hash || index >= this.core.tip.length) {
+    if (!this.ordered || hash || index >= this.core.tip.length) {
       return TreeIndex.digest(this.core.bitfield, index)
     }
     const digest = TreeIndex.digest(this.#expected, index)
@@ -198,7 +202,7 @@ export class Member implements Participant {
   /** Whether an incomplete proof may be our own doing, who said that we would have more by now. From then on we say what we have. */
   forgive(index: number): boolean {
     if (!this.#relying.has(index)) return false
-    this.#inOrder = false
+    this.ordered = false
     return true
   }
 

@@ -80,7 +80,8 @@ export class Session {
         live: options.live,
         userData: options.userData,
         extensions: options.extensions,
-        ack: options.ack
+        ack: options.ack,
+        ordered: true
       }
     })
   }
@@ -104,12 +105,13 @@ export class Session {
   /** Opens a feed on the connection, from our side. */
   readonly add = (core: FeedCore, options: PeerOptions): Effect.Effect<Member, ProtocolError | FeedClosed> =>
     Effect.gen(this, function* () {
-      const swarm = yield* swarmOf(core)
+      const seed = yield* this.crypto.randomBytes(8)
       const nonce = yield* this.crypto.randomBytes(24)
       if (core.closed) return yield* new FeedClosed()
       const channel = yield* this.multiplexer.open(core.key, core.discoveryKey, nonce)
       const existing = this.members.get(channel)
       if (existing !== undefined) return existing
+      const swarm = swarmOf(core, seed)
       const member = new Member(core, swarm, channel, options, this)
       this.members.set(channel, member)
       swarm.add(member)
@@ -136,10 +138,7 @@ export class Session {
         }
         case "Handshake":
           this.remote = event.handshake
-          for (const member of this.members.values()) {
-            member.remoteAck = event.handshake.ack
-            this.#readyMaybe(member)
-          }
+          for (const member of this.members.values()) this.#readyMaybe(member)
           break
         case "Closed": {
           const member = this.members.get(event.channel)
@@ -185,6 +184,7 @@ export class Session {
   #readyMaybe(member: Member): void {
     if (this.remote === undefined || member.channel.remoteId < 0) return
     member.remoteAck = this.remote.ack
+    member.ordered = this.remote.ordered === true
     member.ready()
   }
 }
