@@ -149,6 +149,10 @@ export const run = (...args: Parameters<typeof start>): Running => {
   }
 }
 
+/** A line of shell on a terminal of its own; what it shows there is its standard output. */
+export const beginOnTerminal = (line: string, cwd: string): Running =>
+  run("-qec", [line, "/dev/null"], cwd, "script")
+
 /** Ends what a test has left. */
 export const stopAll = async (): Promise<void> => {
   const left = [...running]

@@ -9,6 +9,7 @@ import { CryptoNode, NetworkTcp, layer } from "../../src/node.js"
 import {
   type Ended,
   type Running,
+  beginOnTerminal,
   bundle,
   expectFailure,
   expectSuccess,
@@ -54,33 +55,51 @@ const textOf = async (...args: ReadonlyArray<string>): Promise<string> => {
   return result.stdout.toString()
 }
 
-const append = async (name: string, text: string): Promise<void> => {
-  const child = begin("append", "--lines", name)
-  child.write(text)
-  child.close()
-  expectSuccess(await child.ended)
-}
-
 const blocksOf = (count: number, size: number): Array<Uint8Array> =>
   Array.from({ length: count }, (_, i) => new Uint8Array(size).fill(i + 1))
 
-/** A feed of these blocks, made in this process; answers its key. */
-const feedOf = (name: string, blocks: ReadonlyArray<Uint8Array>): Promise<string> =>
-  Feed.open().pipe(
-    Effect.tap((feed) => feed.appendBatch(blocks)),
-    Effect.map((feed) => toHex(feed.key)),
+/** With the feed in a directory, from this process, which is another than those of the commands. */
+const withFeed = <A, E>(
+  name: string,
+  options: Feed.OpenOptions,
+  use: (feed: Feed.Feed) => Effect.Effect<A, E>
+): Promise<A> =>
+  Feed.open(options).pipe(
+    Effect.flatMap(use),
     Effect.scoped,
     Effect.provide(layer({ directory: inDirectory(name) })),
     Effect.runPromise
   )
 
+/** A feed of these blocks; answers its key. */
+const feedOf = (name: string, blocks: ReadonlyArray<Uint8Array>): Promise<string> =>
+  withFeed(name, {}, (feed) => Effect.as(feed.appendBatch(blocks), toHex(feed.key)))
+
+const append = (name: string, ...texts: ReadonlyArray<string>): Promise<number> =>
+  withFeed(name, { createIfMissing: false }, (feed) => feed.appendBatch(lines(...texts)))
+
+/** The log's length, and how many of its blocks are stored. */
+const stored = (name: string): Promise<{ readonly length: number; readonly held: number }> =>
+  withFeed(name, { readOnly: true }, (feed) =>
+    Effect.map(feed.downloaded(), (held) => ({ length: feed.length, held }))
+  )
+
 const lines = (...texts: ReadonlyArray<string>): Array<Uint8Array> => texts.map((text) => Buffer.from(text))
 
 const expectWhole = async (name: string, key: string, length: number): Promise<void> => {
-  const info = JSON.parse(await textOf("info", "--json", name)) as Record<string, unknown>
-  expect(info).toMatchObject({ key, length, held: length, whole: true, writable: false })
-  expect(info["signature"]).toMatchObject({ state: length === 0 ? "none" : "valid" })
-  expect(await textOf("audit", name)).toMatch(/invalid {5}0 blocks\nnot stored {2}0 blocks\n/)
+  const found = await withFeed(name, { createIfMissing: false }, (feed) =>
+    Effect.gen(function* () {
+      const { signature } = length === 0 ? { signature: undefined } : yield* feed.signature()
+      if (signature !== undefined) yield* feed.verify(length - 1, signature)
+      return {
+        key: toHex(feed.key),
+        length: feed.length,
+        writable: feed.writable,
+        audit: yield* feed.audit()
+      }
+    })
+  )
+  expect(found).toEqual({ key, length, writable: false, audit: { valid: length, invalid: 0 } })
 }
 
 const expectSame = (one: string, other: string): void =>
@@ -176,9 +195,9 @@ describe("serve and clone", () => {
     await clone.wrote(/^cloned 1 block, /)
     const tail = begin("tail", "--lines", "--start", "0", "grown")
     await tail.wrote(/^first\n/)
-    await append("growing", "second\n")
+    await append("growing", "second")
     await tail.wrote(/^first\nsecond\n$/)
-    await append("growing", "third\nfourth\n")
+    await append("growing", "third", "fourth")
     await tail.wrote(/^first\nsecond\nthird\nfourth\n$/)
     expect(await tail.stop()).toMatchObject({ code: 130, stderr: "" })
     expect(await clone.stop()).toMatchObject({
@@ -202,6 +221,25 @@ describe("serve and clone", () => {
   })
 })
 
+it.skipIf(!fs.existsSync("/usr/bin/script"))("shows progress on a terminal only", async () => {
+  const key = await feedOf("shown", blocksOf(40, 5000))
+  const { tcp } = await serve("shown")
+  const slow = closing(await throttle(tcp, 100_000))
+  const clone = (name: string, ...options: ReadonlyArray<string>) =>
+    beginOnTerminal(
+      [process.execPath, command, "clone", key, name, "--from", slow.address, ...options].join(" "),
+      directory
+    )
+  const shown = clone("shown-1")
+  await shown.wrote(/\d%  [1-9]\d* of 40 blocks, [\d.]+ [KM]iB\/s  \S+ left/)
+  slow.release()
+  const { code, stdout } = await shown.ended
+  expect(code).toBe(0)
+  expect(stdout.toString()).toMatch(/cloned 40 blocks, [^\r\n]*\r\n$/)
+  const hidden = await clone("shown-2", "--no-progress").ended
+  expect(hidden.stdout.toString()).toMatch(/^cloned 40 blocks, [^\r\n]*\r\n$/)
+})
+
 describe("a clone that is cut off", () => {
   it("is completed by the same command", async () => {
     const key = await feedOf("cut", blocksOf(50, 20_000))
@@ -212,7 +250,7 @@ describe("a clone that is cut off", () => {
       1,
       `${slow.address}: the other side ended the connection before all had come`
     )
-    const { held } = JSON.parse(await textOf("info", "--json", "resumed")) as { readonly held: number }
+    const { held } = await stored("resumed")
     expect(held).toBeGreaterThan(5)
     expect(held).toBeLessThan(25)
     const said = await textOf("clone", key, "resumed", "--from", server.tcp)
@@ -224,9 +262,9 @@ describe("a clone that is cut off", () => {
   it("by Ctrl-C keeps what came", async () => {
     const key = await feedOf("long", blocksOf(50, 20_000))
     const server = await serve("long")
-    const held = closing(await throttle(server.tcp, 400_000, () => {}))
+    const held = closing(await throttle(server.tcp, 400_000))
     fs.mkdirSync(inDirectory("stopped"))
-    const stored = new Promise<void>((resolve) => {
+    const hasStored = new Promise<void>((resolve) => {
       const watcher = fs.watch(inDirectory("stopped"), () => {
         const bitfield = fs.statSync(inDirectory("stopped/bitfield"), { throwIfNoEntry: false })
         if ((bitfield?.size ?? 0) <= 32) return
@@ -235,14 +273,14 @@ describe("a clone that is cut off", () => {
       })
     })
     const clone = begin("clone", key, "stopped", "--from", held.address)
-    await Promise.race([stored, clone.ended])
+    await Promise.race([hasStored, clone.ended])
     const { code, stderr, stdout } = await clone.stop()
     expect([code, stdout.length]).toEqual([130, 0])
     const said =
       /^hypercore: interrupted: (\d+) of 50 blocks (is|are) stored in stopped; the same command goes on from there\n$/
     expect(stderr).toMatch(said)
     const count = Number(said.exec(stderr)![1])
-    expect(JSON.parse(await textOf("info", "--json", "stopped"))).toMatchObject({ held: count, length: 50 })
+    expect(await stored("stopped")).toEqual({ held: count, length: 50 })
     expect(await textOf("clone", key, "stopped", "--from", server.tcp)).toContain(
       `cloned ${50 - count} blocks`
     )
@@ -309,26 +347,35 @@ describe("with the real hypercore 7.7.1", () => {
     const replicating = replicateReal(real, server.tcp, true)
     expect((await real.get(1)).toString()).toBe("b")
     const later = real.get(3)
-    await append("for-sparse", "d\n")
+    await append("for-sparse", "d")
     expect((await later).toString()).toBe("d")
     replicating.destroy()
     await server.wrote(/disconnected: .*; 2 blocks, 2 B sent\n/)
   })
 })
 
+/** It does not say when it is ready: appends to the feed until it shows something, and then all; answers how many were appended. */
+const appendUntilShown = async (name: string, tail: Running): Promise<number> => {
+  let isOver = false
+  const shown = tail.wrote(/\n/).finally(() => {
+    isOver = true
+  })
+  let appended = 0
+  while (!isOver) await append(name, `new ${appended++}`)
+  await shown
+  await tail.wrote(new RegExp(`new ${appended - 1}\n$`))
+  // In order, and none left out.
+  const first = Number(/^new (\d+)\n/.exec(tail.stdout())![1])
+  const expected = Array.from({ length: appended - first }, (_, i) => `new ${first + i}\n`)
+  expect(tail.stdout()).toBe(expected.join(""))
+  return appended
+}
+
 describe("tail", () => {
   it("begins with what is appended next", async () => {
     await feedOf("next", lines("old"))
     const tail = begin("tail", "next", "--lines")
-    // It says nothing when it is ready: append until it shows something.
-    let appended = 0
-    const shown = tail.wrote(/\n/)
-    let isShown = false
-    void shown.then(() => (isShown = true))
-    while (!isShown && appended < 50) await append("next", `new ${appended++}\n`)
-    await shown
-    await tail.wrote(new RegExp(`new ${appended - 1}\n$`))
-    expect(tail.stdout()).toMatch(/^(new \d+\n)+$/)
+    await appendUntilShown("next", tail)
     expect(await tail.stop()).toMatchObject({ code: 130, stderr: "" })
   })
 
@@ -337,29 +384,15 @@ describe("tail", () => {
     const server = await serve("far")
     const tail = begin("tail", "near", "--from", server.tcp, "--key", key, "--lines")
     await server.wrote(/ connected\n/)
-    let appended = 0
-    let isShown = false
-    const shown = tail.wrote(/\n/)
-    void shown.then(() => (isShown = true))
-    while (!isShown && appended < 50) await append("far", `new ${appended++}\n`)
-    await shown
-    await tail.wrote(new RegExp(`new ${appended - 1}\n$`))
-    const count = tail.stdout().split("\n").length - 1
-    expect(tail.stdout()).toMatch(/^(new \d+\n)+$/)
+    const appended = await appendUntilShown("far", tail)
+    const held = tail.stdout().split("\n").length - 1
     await tail.stop()
-    expect(JSON.parse(await textOf("info", "--json", "near"))).toMatchObject({
-      held: count,
-      length: 3 + appended
-    })
+    expect(await stored("near")).toEqual({ held, length: 3 + appended })
     // The key is known now.
     const again = begin("tail", "near", "--from", server.ws, "--lines", "--start", "1")
     await again.wrote(/^b\nc\nnew 0\n/)
     await server.stop()
-    expectFailure(
-      { ...(await again.ended), stdout: Buffer.alloc(0) },
-      1,
-      `${server.ws}: the other side ended the connection`
-    )
+    expectFailure(await again.ended, 1, `${server.ws}: the other side ended the connection`)
   })
 })
 
@@ -375,8 +408,7 @@ describe("what goes wrong", () => {
     const garbage = closing(await listen((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")))
     const real = closing(await openReal(inDirectory("real-other")))
     const other = closing(await serveReal(real, true))
-    await feedOf("taken", lines("b"))
-    const takenKey = (JSON.parse(await textOf("info", "--json", "taken")) as { readonly key: string }).key
+    const takenKey = await feedOf("taken", lines("b"))
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string | RegExp]> = [
       [
         [KEY, "none-1", "--from", nobody.address],

@@ -103,22 +103,40 @@ export const replicateReal = ({ feed }: RealPeer, address: string, live: boolean
   }
 }
 
-/** Between a client and the server at `address`: the server's first `limit` bytes are let through, then `cut` is called. */
-export const throttle = (
+/**
+ * Between a client and the server at `address`: the server's first `limit` bytes are let through, then `cut` is called. What
+ * follows is held back until `release`.
+ */
+export const throttle = async (
   address: string,
   limit: number,
-  cut: (socket: net.Socket) => void
-): Promise<Served> =>
-  listen((socket) => {
+  cut: (socket: net.Socket) => void = () => {}
+): Promise<Served & { readonly release: () => void }> => {
+  let left = limit
+  const releases: Array<() => void> = []
+  const served = await listen((socket) => {
     const behind = connectTo(address)
     behind.on("close", () => socket.destroy())
     socket.on("close", () => behind.destroy())
     socket.on("data", (bytes) => behind.write(bytes))
-    let left = limit
+    const held: Array<Uint8Array> = []
+    releases.push(() => {
+      for (const bytes of held.splice(0)) socket.write(bytes)
+    })
     behind.on("data", (bytes) => {
-      if (left <= 0) return
-      socket.write(bytes.subarray(0, left))
-      left -= bytes.length
-      if (left <= 0) cut(socket)
+      const through = bytes.subarray(0, left)
+      const isCut = left > 0 && bytes.length >= left
+      left -= through.length
+      if (through.length > 0) socket.write(through)
+      if (through.length < bytes.length) held.push(bytes.subarray(through.length))
+      if (isCut) cut(socket)
     })
   })
+  return {
+    ...served,
+    release: () => {
+      left = Number.POSITIVE_INFINITY
+      for (const release of releases) release()
+    }
+  }
+}
