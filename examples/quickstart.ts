@@ -7,7 +7,7 @@
  */
 import { Command, FileSystem } from "@effect/platform"
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
-import { Chunk, Clock, Console, Effect, Stream } from "effect"
+import { Cause, Chunk, Clock, Console, Effect, Stream } from "effect"
 import { Feed, Network, Replication, toHex } from "effect-hypercore"
 import { layer, NetworkTcp } from "effect-hypercore/node"
 import { createHash } from "node:crypto"
@@ -41,6 +41,14 @@ const sha256 = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>) =>
     Stream.runFold(bytes, createHash("sha256"), (hash, chunk) => hash.update(chunk)),
     (hash) => hash.digest("hex")
   )
+
+/** The file to append, found to be there. */
+const theFile = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const file = process.argv[2] ?? process.execPath
+  const { type, size } = yield* fs.stat(file).pipe(Effect.orElseFail(() => `${file}: no such file`))
+  return type === "File" ? { file, size: Number(size) } : yield* Effect.fail(`${file}: is no file`)
+})
 
 /** Gives the feed to whoever connects, until the scope closes; answers where. */
 const serve = (feed: Feed.Feed) =>
@@ -78,8 +86,7 @@ const clone = (key: Uint8Array, address: string, directory: string) =>
 const program = (cloneDirectory: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const file = process.argv[2] ?? process.execPath
-    const size = Number((yield* fs.stat(file)).size)
+    const { file, size } = yield* theFile
     // Read a megabyte at a time; each becomes a chunk of sixteen blocks, for which the sink signs once.
     const source = Stream.mapConcatChunk(fs.stream(file, { chunkSize: 16 * BLOCK_SIZE }), cut)
 
@@ -143,6 +150,7 @@ const verifyClone = (original: Feed.Feed, sha: string) =>
 
 const withFeedInFreshDirectory = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
+  yield* theFile
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "quickstart-" })
   yield* Console.log(`feed in        ${directory}`)
   yield* Effect.provide(
@@ -151,4 +159,10 @@ const withFeedInFreshDirectory = Effect.gen(function* () {
   )
 })
 
-withFeedInFreshDirectory.pipe(Effect.scoped, Effect.provide(NodeContext.layer), NodeRuntime.runMain)
+const main = withFeedInFreshDirectory.pipe(
+  Effect.scoped,
+  Effect.tapErrorCause((cause) => Console.error(String(Cause.squash(cause)))),
+  Effect.provide(NodeContext.layer)
+)
+
+NodeRuntime.runMain(main, { disableErrorReporting: true })

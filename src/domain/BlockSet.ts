@@ -83,7 +83,7 @@ export class BlockSet {
   #group(number: number): Group {
     let group = this.#groups.get(number)
     if (group === undefined) {
-      group = new Array<undefined>(GROUP_PAGES).fill(undefined)
+      group = Array.from<Uint8Array | undefined>({ length: GROUP_PAGES })
       this.#groups.set(number, group)
     }
     return group

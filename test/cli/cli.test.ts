@@ -10,11 +10,11 @@ import { Feed, MAX_BLOCK_SIZE, ValueEncoding, toHex } from "../../src/index.js"
 import { layer } from "../../src/node.js"
 import {
   type Ended,
+  beginOnTerminal,
   bundle,
   ended,
   expectFailure,
   expectSuccess,
-  runOnTerminal,
   start
 } from "./commandProcess.js"
 
@@ -228,8 +228,11 @@ describe("append", () => {
       await new Promise((resolve) => child.stdin!.write(chunk, resolve))
     }
     child.kill("SIGINT")
-    expect(await result).toEqual({ code: 130, stdout: Buffer.alloc(0), stderr: "" })
+    const { code, stderr, stdout } = await result
+    expect([code, stdout.length]).toEqual([130, 0])
     const { length, whole } = await infoOf("interrupted")
+    const count = length.toLocaleString("en-US")
+    expect(stderr).toBe(`hypercore: interrupted: ${count} blocks are appended\n`)
     expect(length).toBeGreaterThan(1000)
     expect(whole).toBe(true)
     expect(await textOf(["verify", "interrupted"])).toMatch(/^ok, /)
@@ -336,7 +339,7 @@ describe("damage", () => {
     await feedOf("forged", ["a", "b"])
     await run(["append", "forged"], "c")
     flipBit("forged/signatures", 32 + 2 * 64 + 5)
-    const damaged = /^hypercore: forged: damaged: the signature for length 3 .* up to length 2\n$/
+    const damaged = /^hypercore: forged: damaged: no signature for length 3 .* up to length 2\n$/
     for (const args of [["verify"], ["cat"], ["audit", "--read-only"]]) {
       expectFailure(await run([...args, "forged"]), 1, damaged)
     }
@@ -354,16 +357,18 @@ describe("damage", () => {
     fs.rmSync(inDirectory("keyless/secret_key"))
     const lost =
       "keyless: corrupt feed: key: it is missing, though other files of a feed are there; give the key to open them"
-    const calls = [["info"], ["cat"], ["verify"], ["audit"], ["create"], ["get", "1"]]
+    const calls = [["info"], ["cat"], ["verify"], ["audit"], ["get", "1"]]
     const at = ([name, ...rest]: ReadonlyArray<string>, ...options: ReadonlyArray<string>) =>
       run([name!, ...options, "keyless", ...rest])
     for (const call of calls) expectFailure(await at(call), 1, lost)
     const noSecret = "keyless: the secret key is not stored here; give it with --secret-key-file"
     expectFailure(await run(["append", "keyless"], "x"), 1, noSecret)
-    for (const call of calls.filter(([name]) => name !== "create" && name !== "audit")) {
+    for (const call of calls.filter(([name]) => name !== "audit")) {
       expectSuccess(await at(call, "--key", key))
     }
-    expectFailure(await at(["create"], "--key", key), 1, `keyless: a feed is stored here already: ${key}`)
+    for (const options of [[], ["--key", key]]) {
+      expectFailure(await at(["create"], ...options), 1, "keyless: files of a feed are stored here already")
+    }
     expect(fs.existsSync(inDirectory("keyless/key"))).toBe(false)
     expectSuccess(await at(["audit"], "--key", key))
     expect(await infoOf("keyless")).toMatchObject({ key, length: 2, writable: false })
@@ -400,6 +405,19 @@ describe("the command line", () => {
     for (const line of [help, ...pages].join("\n").split("\n")) expect(line.length).toBeLessThanOrEqual(80)
     // oxlint-disable-next-line no-control-regex
     expect(help).not.toMatch(/\u001b/)
+  })
+
+  it("offers in shells only what it takes", async () => {
+    for (const shell of ["bash", "fish", "zsh"]) {
+      const script = await textOf(["--completions", shell])
+      expect(script).toContain("read-only")
+      expect(script).not.toMatch(/wizard/i)
+      expect(script).not.toMatch(/\bsh\b(?!\.)/)
+      for (const choice of script.match(/[({](?:\w+[', ]+)*bash[^)}]*/g) ?? []) {
+        expect(choice.match(/\w+/g)).toEqual(["bash", "fish", "zsh"])
+      }
+    }
+    expect(await textOf(["--completions=zsh"])).toMatch(/\(bash fish zsh\)/)
   })
 
   it("completes in shells", async () => {

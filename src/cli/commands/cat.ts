@@ -7,7 +7,6 @@ import * as FeedDirectory from "../FeedDirectory.js"
 import * as Key from "../Key.js"
 import * as LastSignature from "../LastSignature.js"
 import * as StandardOutput from "../StandardOutput.js"
-import * as StoredFiles from "../StoredFiles.js"
 
 const options = {
   dir: FeedDirectory.directory,
@@ -28,7 +27,6 @@ const NEWLINE = Buffer.from("\n")
 export const cat = Command.make("cat", options, (given) =>
   Effect.gen(function* () {
     const { dir } = given
-    const stored = yield* StoredFiles.look(dir)
     const feed = yield* FeedDirectory.openReadOnly(dir, given.key)
     const start = Option.getOrElse(given.start, () => 0)
     const end = Option.getOrElse(given.end, () => feed.length)
@@ -44,7 +42,7 @@ export const cat = Command.make("cat", options, (given) =>
       )
     )
     // What could be verified is written, but it was not all.
-    if (Option.isNone(given.end)) yield* LastSignature.requireWhole(dir, feed, stored)
+    if (Option.isNone(given.end)) yield* LastSignature.requireWhole(dir, feed)
   }).pipe(Effect.scoped)
 ).pipe(
   Command.withDescription(

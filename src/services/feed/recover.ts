@@ -30,6 +30,7 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
   Effect.gen(function* () {
     const claims = Recovery.claims(core.bitfield, core.bitfield.pages.pageSize, sizes)
     const found = yield* findSigned(core, claims)
+    core.claimedLength = Math.max(found.claimed, found.tip.length)
     const isOwner = core.secretKey !== undefined && !core.readOnly
     const cut = core.readOnly ? [] : tornSignature(sizes)
     const proven =
