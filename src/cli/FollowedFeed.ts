@@ -43,8 +43,11 @@ const seen = (directory: string): Stream.Stream<string> =>
   ).pipe(Stream.changes)
 
 /** Opens the feed; it is closed with the scope. */
-export const open = (directory: string): Effect.Effect<FollowedFeed, CommandFailed, Scope.Scope> =>
-  Effect.map(FeedDirectory.openReadOnly(directory), (feed) => ({
+export const open = (
+  directory: string,
+  options: Feed.OpenOptions = {}
+): Effect.Effect<FollowedFeed, CommandFailed, Scope.Scope> =>
+  Effect.map(FeedDirectory.openReadOnly(directory, options), (feed) => ({
     feed,
     follow: Stream.merge(told(directory), seen(directory)).pipe(
       Stream.runForEach(() => feed.refresh),

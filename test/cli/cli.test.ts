@@ -1,6 +1,6 @@
 /** The command from outside: real processes on real files. */
 import { Effect } from "effect"
-import { execFileSync, spawn } from "node:child_process"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -8,7 +8,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import manifest from "../../package.json" with { type: "json" }
 import { Feed, MAX_BLOCK_SIZE, ValueEncoding, toHex } from "../../src/index.js"
 import { layer } from "../../src/node.js"
-import { type Ended, bundle, ended, expectFailure, expectSuccess, start } from "./commandProcess.js"
+import {
+  type Ended,
+  beginOnTerminal,
+  bundle,
+  ended,
+  expectFailure,
+  expectSuccess,
+  start
+} from "./commandProcess.js"
 
 let directory: string
 let command: string
@@ -380,10 +388,7 @@ describe("damage", () => {
 })
 
 const onTerminal = async (args: string) => {
-  const child = spawn("script", ["-qec", `${process.execPath} ${command} ${args}`, "/dev/null"], {
-    cwd: directory
-  })
-  const { code, stdout } = await ended(child)
+  const { code, stdout } = await beginOnTerminal(`${process.execPath} ${command} ${args}`, directory).ended
   return { code, text: stdout.toString() }
 }
 
@@ -392,10 +397,10 @@ describe("the command line", () => {
     expect(await textOf(["--version"])).toBe(`${manifest.version}\n`)
     const help = await textOf(["--help"])
     expect(await textOf([])).toBe(help)
-    const names = ["create", "append", "get", "cat", "info", "verify", "audit"]
+    const names = ["create", "append", "get", "cat", "info", "verify", "audit", "serve", "clone", "tail"]
     const pages = await Promise.all(names.map((name) => textOf([name, "--help"])))
     for (const [i, name] of names.entries()) {
-      expect(help).toContain(`  ${name} <dir>`)
+      expect(help).toMatch(new RegExp(`^  ${name} (<key> )?<dir>`, "m"))
       expect(pages[i]).toMatch(new RegExp(`^Usage: hypercore ${name} .*<dir>`))
     }
     for (const line of [help, ...pages].join("\n").split("\n")) expect(line.length).toBeLessThanOrEqual(80)
@@ -424,7 +429,10 @@ describe("the command line", () => {
 
   it("refuses wrong calls in one line", async () => {
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
-      [["nope"], "unknown command 'nope'; the commands are create, append, get, cat, info, verify, audit"],
+      [
+        ["nope"],
+        "unknown command 'nope'; the commands are create, append, get, cat, info, verify, audit, serve, clone, tail"
+      ],
       [["get", "d"], "Missing argument <index>"],
       [["get", "d", "-1"], "'-1' is not a block index: blocks are counted from 0"],
       [["get", "d", "1.5"], "'1.5' is not a block index: blocks are counted from 0"],

@@ -222,8 +222,9 @@ describe("has and downloaded", () => {
       expect([yield* from.downloaded(), yield* from.downloaded(4), yield* from.downloaded(4, 6)]).toEqual([
         10, 6, 2
       ])
+      const later = feed.downloaded()
       for (const index of [7, 2, 3]) yield* transfer(from, feed, index)
-      expect(feed.length).toBe(10)
+      expect([feed.length, yield* later]).toEqual([10, 3])
       const held = yield* Effect.forEach(
         Array.from({ length: 11 }, (_, i) => i),
         (i) => feed.has(i)

@@ -26,10 +26,12 @@ const heldOf = ({ feed }: Copy.Copy) => Effect.orElseSucceed(feed.downloaded(), 
 
 const LOOK = Schedule.spaced("100 millis")
 
-/** Shows how far it is while `work` goes on. */
-const withProgress = <A, E>(hidden: boolean, copy: Copy.Copy, work: Effect.Effect<A, E>) =>
+/** Shows how far it is, once the other side has said how much there is, until the scope closes. */
+const showProgress = (hidden: boolean, copy: Copy.Copy) =>
   Effect.gen(function* () {
     const { before, peer, replicator } = copy
+    const isKnown = Effect.sync(() => peer.remoteLength > 0)
+    yield* Effect.repeat(isKnown, { schedule: LOOK, until: (known) => known })
     const bar = yield* ProgressBar.make({
       hidden,
       whole: Option.some(peer.remoteLength),
@@ -40,9 +42,8 @@ const withProgress = <A, E>(hidden: boolean, copy: Copy.Copy, work: Effect.Effec
       }
     })
     const look = Effect.flatMap(heldOf(copy), (held) => bar.update(held, peer.remoteLength))
-    yield* Effect.forkScoped(Effect.repeat(look, LOOK))
-    return yield* Effect.zipLeft(work, look)
-  }).pipe(Effect.scoped)
+    yield* Effect.repeat(look, LOOK)
+  })
 
 const summarize = (copy: Copy.Copy, start: number) =>
   Effect.gen(function* () {
@@ -77,7 +78,10 @@ export const clone = Command.make("clone", options, ({ dir, from, key, live, noP
     const copy = yield* Copy.open({ dir, from, key, live, sparse: false })
     const start = yield* Clock.currentTimeMillis
     yield* Effect.gen(function* () {
-      const all = yield* withProgress(noProgress, copy, copy.peer.downloaded)
+      const all = yield* Effect.zipRight(
+        Effect.forkScoped(showProgress(noProgress, copy)),
+        copy.peer.downloaded
+      ).pipe(Effect.scoped)
       if (!all) return yield* Copy.explainEnd(copy)
       yield* StandardOutput.write(`${yield* summarize(copy, start)}\n`)
       if (!live) return yield* copy.end

@@ -6,7 +6,6 @@ import { CryptoNode } from "../../node.js"
 import * as BlockIndex from "../BlockIndex.js"
 import * as Copy from "../Copy.js"
 import * as Endpoint from "../Endpoint.js"
-import { misused } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
 import * as FollowedFeed from "../FollowedFeed.js"
 import * as Key from "../Key.js"
@@ -20,7 +19,9 @@ const options = {
   lines: Options.boolean("lines").pipe(Options.withDescription("Write a newline after each block.")),
   from: Endpoint.from.pipe(Options.optional),
   key: Key.publicKey.pipe(
-    Options.withDescription("With --from: make a copy of this feed if there is none in the directory.")
+    Options.withDescription(
+      "The feed's key: to make a copy, with --from, if there is none in the directory; or for when the file that holds it is lost."
+    )
   )
 }
 
@@ -40,8 +41,7 @@ const write = (dir: string, feed: Feed.Feed, start: number, lines: boolean) =>
 export const tail = Command.make("tail", options, ({ dir, from, key, lines, start }) =>
   Effect.gen(function* () {
     if (Option.isNone(from)) {
-      if (Option.isSome(key)) return yield* misused("--key is of use only with --from")
-      const { feed, follow } = yield* FollowedFeed.open(dir)
+      const { feed, follow } = yield* FollowedFeed.open(dir, Option.isSome(key) ? { key: key.value } : {})
       const first = Option.getOrElse(start, () => feed.length)
       return yield* Effect.raceFirst(write(dir, feed, first, lines), follow)
     }
