@@ -121,6 +121,7 @@ const between = (a: NetworkService, b: NetworkService, host = "b") =>
       return Effect.never
     })
     const connecting = yield* Effect.forkScoped(a.connect({ host, port: address.port }))
+    yield* Effect.yieldNow()
     while (connecting.unsafePoll() === null) yield* TestClock.adjust("10 millis")
     return [yield* Fiber.join(connecting), accepted!] as const
   })
