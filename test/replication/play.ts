@@ -3,6 +3,7 @@ import { expect } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope, Supervisor } from "effect"
 import { seedOf } from "../../src/domain/Random.js"
 import { type CryptoService, NetworkMemory } from "../../src/index.js"
+import { quiet } from "../services/harness.js"
 import { Run } from "./Run.js"
 import type { Scenario } from "./scenario.js"
 import { Simulation } from "./Simulation.js"
@@ -68,6 +69,8 @@ const play = (crypto: CryptoService, clock: Simulation, given: Scenario) =>
     expect(hosts.flatMap((host) => host.leftovers())).toEqual([])
     yield* Scope.close(waits, Exit.void)
     yield* Scope.close(world, Exit.void)
+    // Fibers that were told to end, without anybody's waiting for it, do so.
+    yield* quiet
     expect(clock.sleeping).toBe(0)
     return run.trace
   })
