@@ -174,6 +174,24 @@ export class Run {
     return problems
   }
 
+  /** What a host's feed is said to be waited for, beside what is. */
+  abandoned(): ReadonlyArray<string> {
+    return this.hosts.flatMap((host) => {
+      const { demand, sparse } = coreOf(host.feed!)
+      const open = this.waits.filter((one) => one.host === host && one.fiber.unsafePoll() === null)
+      const count = (tags: ReadonlyArray<Wait["_tag"]>) =>
+        open.filter(({ wait }) => tags.includes(wait._tag)).length
+      const counts = [
+        ["waits", demand.size, open.length],
+        ["ranges", demand.ranges.size - (sparse ? 0 : 1), count(["Download"])],
+        ["wishes", demand.wishes.size, count(["Update", "Seek"])]
+      ] as const
+      return counts.flatMap(([what, found, due]) =>
+        found === due ? [] : [`${host.options.name}: ${found} ${what} instead of ${due}`]
+      )
+    })
+  }
+
   /** Whether what a wait needs is there for the host to get. */
   #canEnd(host: Host, wait: Wait, due: Due): boolean {
     if (wait._tag === "Get" || wait._tag === "Download") {

@@ -74,16 +74,22 @@ export class Simulation extends Scheduler.MixedScheduler implements Clock.Clock 
   readonly currentTimeMillis: Effect.Effect<number> = Effect.sync(() => this.unsafeCurrentTimeMillis())
   readonly currentTimeNanos: Effect.Effect<bigint> = Effect.sync(() => this.unsafeCurrentTimeNanos())
 
+  /** The clean-up stands around the wait: `Effect.async` loses its own when it loses its turn right after it began. */
   sleep(duration: Duration.Duration): Effect.Effect<void> {
-    return Effect.async<void>((resume) => {
-      const sleeper = { at: this.now + Duration.toMillis(duration), wake: () => resume(Effect.void) }
-      let place = this.#sleepers.length
-      while (place > 0 && this.#sleepers[place - 1]!.at <= sleeper.at) place--
-      this.#sleepers.splice(place, 0, sleeper)
-      return Effect.sync(() => {
-        const found = this.#sleepers.indexOf(sleeper)
-        if (found >= 0) this.#sleepers.splice(found, 1)
+    return Effect.suspend(() => {
+      let sleeper: Sleeper | undefined
+      const slept = Effect.async<void>((resume) => {
+        sleeper = { at: this.now + Duration.toMillis(duration), wake: () => resume(Effect.void) }
+        let place = this.#sleepers.length
+        while (place > 0 && this.#sleepers[place - 1]!.at <= sleeper.at) place--
+        this.#sleepers.splice(place, 0, sleeper)
       })
+      return Effect.onInterrupt(slept, () =>
+        Effect.sync(() => {
+          const found = sleeper === undefined ? -1 : this.#sleepers.indexOf(sleeper)
+          if (found >= 0) this.#sleepers.splice(found, 1)
+        })
+      )
     })
   }
 

@@ -63,6 +63,7 @@ const play = (crypto: CryptoService, clock: Simulation, given: Scenario) =>
       yield* Effect.sleep("60 seconds")
       expect(hosts.flatMap((host) => host.underWay())).toEqual([])
     }
+    expect(run.abandoned()).toEqual([])
     yield* run.verify()
     yield* Effect.forEach(hosts, (host, i) => host.stop(i % 3 === 1))
     for (const { fiber } of run.waits) yield* Fiber.await(fiber)
