@@ -66,6 +66,8 @@ interface Sent {
   readonly hash: boolean
   readonly bytes: number
   readonly at: number
+  /** How many requests were sent with it. */
+  readonly number: number
 }
 
 export interface PeerStats {
@@ -91,6 +93,9 @@ export class Peer {
   downloading: boolean
   /** Requests that were given up: nothing came for too long. */
   expired = 0
+  /** Requests that were sent, and how many were when the window was last full. */
+  #sent = 0
+  #fullAt = 0
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
@@ -173,7 +178,9 @@ export class Peer {
 
   /** A request is sent. */
   requested(index: number, hash: boolean, bytes: number, now: number): void {
-    ;(hash ? this.#leaves : this.#inFlight).set(index, { index, hash, bytes, at: now })
+    const sent = { index, hash, bytes, at: now, number: ++this.#sent }
+    ;(hash ? this.#leaves : this.#inFlight).set(index, sent)
+    if (this.free <= 0) this.#fullAt = this.#sent
   }
 
   /** Gives up what was asked for before `deadline`, and no longer counts on its coming from here. */
@@ -295,7 +302,8 @@ export class Peer {
       return [{ _tag: "Send", message: { _tag: "Unhave", start: index, length: 1 } }]
     }
     if (sent !== undefined) {
-      const full = this.free <= 0
+      // Answers come many at a time: what counts is whether the window was full since this one was asked for.
+      const full = sent.number <= this.#fullAt
       ;(sent.hash ? this.#leaves : this.#inFlight).delete(sent.index)
       if (!sent.hash) this.window.answered(now - sent.at, value?.length ?? 0, full, now)
     }
