@@ -319,6 +319,21 @@ forEachPeer((it, name) => {
     })
   )
 
+  it.scoped("they have the last block alone, from another connection: they fetch the rest", () =>
+    Effect.gen(function* () {
+      const { feed } = yield* openOurs()
+      yield* feed.appendBatch(blocks)
+      const sparse = yield* openOurs({ key: feed.key, sparse: true })
+      yield* sparse.feed.put({ index: 59, block: yield* feed.get(59), proof: yield* feed.proof(59) })
+      const theirs = yield* openPeerFeed({ key: feed.key })
+      const first = yield* linkFeeds(sparse.feed, theirs, LIVE)
+      yield* theirs.until({ downloaded: 1 })
+      yield* first.finish
+      yield* (yield* linkFeeds(feed, theirs)).bothEnd
+      expect(yield* theirs.audit).toEqual({ valid: 60, invalid: 0 })
+    })
+  )
+
   it.scoped("our feed is closed: they see the connection end", () =>
     Effect.gen(function* () {
       const { feed } = yield* openOurs()
