@@ -7,11 +7,17 @@ import { CommandFailed, failed } from "./Failure.js"
 import * as Operand from "./Operand.js"
 import * as Parser from "./Parser.js"
 
+const directoryOf = (description: string) =>
+  Args.directory({ name: "dir", exists: "either" }).pipe(
+    Args.withDescription(description),
+    Args.mapEffect(Parser.forArgument(Operand.parse))
+  )
+
 /** The argument `<dir>`. Whether there is a feed is for opening to say. */
-export const directory = Args.directory({ name: "dir", exists: "either" }).pipe(
-  Args.withDescription("The feed's directory."),
-  Args.mapEffect(Parser.forArgument(Operand.parse))
-)
+export const directory = directoryOf("The feed's directory.")
+
+/** The arguments `<dir>...`, at least one. */
+export const directories = directoryOf("The feeds' directories.").pipe(Args.atLeast(1))
 
 /** What any operation of a feed fails with: tagged, and explained by its message. */
 export interface FeedFailure {

@@ -22,7 +22,7 @@ const main = CommandLine.run(process.argv).pipe(
     if (signal !== 0) return Effect.interrupt
     const { exitCode: code, message } = report(cause)
     exitCode = code
-    return message === "" ? Effect.void : StandardError.writeLine(`hypercore: ${message}`)
+    return message === "" ? Effect.void : StandardError.complain(message)
   })
 )
 

@@ -13,6 +13,7 @@ export interface IdentityRequest {
   readonly createIfMissing: boolean
   readonly openExisting: boolean
   readonly overwrite: boolean
+  readonly storeSecretKey: boolean
 }
 
 /** The `key` and `secret_key` files' bytes as read (empty when missing), and what else is there. */
@@ -57,11 +58,18 @@ export const decide = (request: IdentityRequest, stored: StoredIdentity): Decisi
     return refuse("wrong-secret-key", "the secret key is not this key's")
   }
   const wanted = key ?? (secretKey === undefined ? undefined : publicHalf(secretKey))
-  if (request.overwrite) return Either.right({ key: wanted, secretKey, action: "overwrite" })
-  return decideStored(request, stored, wanted)
+  return Either.flatMap(
+    request.overwrite
+      ? Either.right<Identity>({ key: wanted, secretKey, action: "overwrite" })
+      : decideStored(request, stored, wanted),
+    (identity) =>
+      identity.key === undefined && !request.storeSecretKey
+        ? refuse("lost-key", "a new secret key that is not stored would be lost: give one")
+        : Either.right(identity)
+  )
 }
 
-const OR_NOT_OURS = "if it is something else's, choose another directory"
+export const OR_NOT_OURS = "if it is something else's, choose another directory"
 
 /**
  * A key file that is too short is what a creation that was cut off left behind, when it is the beginning of the key that it
@@ -99,7 +107,7 @@ const decideStored = (
   const storedKey = whole.right ?? secretsKey
   if (storedKey === undefined) return decideKeyless(request, stored, wanted)
   // One that was cut off after its secret key was never acknowledged: it is finished.
-  const isCutOff = whole.right === undefined && !stored.entries
+  const isCutOff = whole.right === undefined && !stored.entries && !stored.data
   if (!request.openExisting && !isCutOff) {
     return refuse("exists", `a feed is stored here already: ${toHex(storedKey)}`)
   }

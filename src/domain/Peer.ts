@@ -66,6 +66,8 @@ interface Sent {
   readonly hash: boolean
   readonly bytes: number
   readonly at: number
+  /** How many requests were sent with it. */
+  readonly number: number
 }
 
 export interface PeerStats {
@@ -93,6 +95,9 @@ export class Peer {
   expired = 0
   /** Whether it left a Want without an answer. */
   ignoredWant = false
+  /** Requests that were sent, and how many were when the window was last full. */
+  #sent = 0
+  #fullAt = 0
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
@@ -164,7 +169,7 @@ export class Peer {
       const [start, end] = [done * REGION_BLOCKS, (done + 1) * REGION_BLOCKS]
       this.#regions.delete(done)
       this.#exhausted.add(done)
-      this.remote.drop(start, end)
+      this.remote.set(start, end, false)
       actions.push({ _tag: "Send", message: { _tag: "Unwant", start, length: REGION_BLOCKS } })
     }
     this.#regions.set(region, false)
@@ -175,7 +180,9 @@ export class Peer {
 
   /** A request is sent. */
   requested(index: number, hash: boolean, bytes: number, now: number): void {
-    ;(hash ? this.#leaves : this.#inFlight).set(index, { index, hash, bytes, at: now })
+    const sent = { index, hash, bytes, at: now, number: ++this.#sent }
+    ;(hash ? this.#leaves : this.#inFlight).set(index, sent)
+    if (this.free <= 0) this.#fullAt = this.#sent
   }
 
   /** Gives up what was asked for before `deadline`, and no longer counts on its coming from here. */
@@ -247,17 +254,16 @@ export class Peer {
   #described(start: number, rle: Uint8Array): ReadonlyArray<Action> {
     const region = start / REGION_BLOCKS
     if (!this.#regions.has(region)) return none
-    const bits = BitfieldRle.decode(rle, REGION_BLOCKS / 8)
-    if (Either.isLeft(bits)) return [{ _tag: "Fail", error: bits.left }]
+    this.remote.set(start, start + REGION_BLOCKS, false)
+    let end = 0
+    const read = BitfieldRle.eachRun(rle, REGION_BLOCKS / 8, (at, count, literal) => {
+      if (literal === undefined) this.remote.set(start + 8 * at, start + 8 * (at + count), true)
+      else this.remote.write(start / 8 + at, literal)
+      end = Math.max(end, 8 * at + (literal === undefined ? 8 * count : heldEnd(literal)))
+    })
+    if (Either.isLeft(read)) return [{ _tag: "Fail", error: read.left }]
     this.#regions.set(region, true)
-    this.remote.load(start, bits.right)
-    for (let at = bits.right.length - 1; at >= 0; at--) {
-      const byte = bits.right[at]!
-      if (byte === 0) continue
-      const last = start + 8 * at + 7 - Math.log2(byte & -byte)
-      this.remoteLength = Math.max(this.remoteLength, last + 1)
-      break
-    }
+    if (end > 0) this.remoteLength = Math.max(this.remoteLength, start + end)
     return changed
   }
 
@@ -299,7 +305,8 @@ export class Peer {
       return [{ _tag: "Send", message: { _tag: "Unhave", start: index, length: 1 } }]
     }
     if (sent !== undefined) {
-      const full = this.free <= 0
+      // Answers come many at a time: what counts is whether the window was full since this one was asked for.
+      const full = sent.number <= this.#fullAt
       ;(sent.hash ? this.#leaves : this.#inFlight).delete(sent.index)
       if (!sent.hash) this.window.answered(now - sent.at, value?.length ?? 0, full, now)
     }
@@ -319,6 +326,13 @@ export class Peer {
     for (const sent of this.#leaves.values()) if (sent.bytes > 0) return sent
     return undefined
   }
+}
+
+/** Past the last bit that is set; before all when none is. */
+const heldEnd = (bytes: Uint8Array): number => {
+  let at = bytes.length - 1
+  while (at >= 0 && bytes[at] === 0) at--
+  return at < 0 ? -Infinity : 8 * at + 8 - Math.log2(bytes[at]! & -bytes[at]!)
 }
 
 const none: ReadonlyArray<Action> = []

@@ -212,8 +212,17 @@ const run = (session: Session, options: Options): Effect.Effect<void, SessionErr
     Effect.raceFirst(writing(session)),
     Effect.raceFirst(ticking(session)),
     Effect.raceFirst(Deferred.await(session.over)),
-    Effect.ensuring(Effect.sync(() => session.leave()))
+    Effect.ensuring(Effect.sync(() => session.leave())),
+    Effect.zipLeft(Effect.suspend(() => (session.ending ? Effect.void : answerEnd(session))))
   )
+
+/** The other side has ended, and waits for us to: it is told, as far as it still listens. */
+const answerEnd = ({ connection, options }: Session): Effect.Effect<void> => {
+  const end = Effect.ignore(connection.end)
+  return options.timeout === 0
+    ? end
+    : Effect.asVoid(Effect.timeoutOption(end, Duration.millis(options.timeout)))
+}
 
 /**
  * Replicates `feed` over `connection`. Ends when neither side wants anything more (not if `live`) or the other side ends; fails

@@ -39,6 +39,7 @@ interface Row {
   readonly createIfMissing?: false
   readonly openExisting?: false
   readonly overwrite?: true
+  readonly storeSecretKey?: false
   /** Stored. */
   readonly stored?: readonly [key: Uint8Array, secretKey: Uint8Array]
   readonly entries?: true
@@ -54,7 +55,8 @@ const decide = (row: Row): string => {
       secretKey: row.secretKey,
       createIfMissing: row.createIfMissing ?? true,
       openExisting: row.openExisting ?? true,
-      overwrite: row.overwrite ?? false
+      overwrite: row.overwrite ?? false,
+      storeSecretKey: row.storeSecretKey ?? true
     },
     {
       key: row.stored?.[0] ?? none,
@@ -74,7 +76,7 @@ const decide = (row: Row): string => {
 const table = (rows: ReadonlyArray<Row>): void => {
   const cases = rows.map((row) => {
     const asked = `asked ${nameOf(row.key)} ${nameOf(row.secretKey)}`
-    const flags = `${row.createIfMissing === false ? ", no creation" : ""}${row.openExisting === false ? ", no opening" : ""}${row.overwrite ? ", overwrite" : ""}`
+    const flags = `${row.createIfMissing === false ? ", no creation" : ""}${row.openExisting === false ? ", no opening" : ""}${row.overwrite ? ", overwrite" : ""}${row.storeSecretKey === false ? ", not stored" : ""}`
     const stored = `stored ${row.stored === undefined ? "- -" : row.stored.map(nameOf).join(" ")}`
     return [
       `${asked}${flags}; ${stored}${row.entries ? " and entries" : ""}${row.data ? " and data" : ""}: ${row.answer}`,
@@ -131,6 +133,8 @@ describe("a feed is to be made, not opened", () => {
     { openExisting, stored: [none, secret], entries: true, answer: "refused: exists" },
     // A creation that was cut off is finished.
     { openExisting, stored: [none, secret], answer: "open A a" },
+    { openExisting, stored: [key.subarray(0, 16), secret], answer: "open A a" },
+    { openExisting, stored: [key.subarray(0, 16), none], key, answer: "create A -" },
     { openExisting, stored: [key.subarray(0, 16), none], answer: "corrupt: key" }
   ])
 })
@@ -199,6 +203,20 @@ describe("overwriting does not look at what is stored", () => {
   ])
 })
 
+describe("a secret key that is not to be stored is not generated: it would be lost", () => {
+  const storeSecretKey = false
+  table([
+    { storeSecretKey, answer: "refused: lost-key" },
+    { storeSecretKey, overwrite: true, answer: "refused: lost-key" },
+    { storeSecretKey, overwrite: true, stored: [key, secret], answer: "refused: lost-key" },
+    { storeSecretKey, createIfMissing: false, answer: "refused: missing" },
+    { storeSecretKey, key, answer: "create A -" },
+    { storeSecretKey, secretKey: secret, answer: "create A a" },
+    { storeSecretKey, stored: [key, none], answer: "open A -" },
+    { storeSecretKey, stored: [key, secret], answer: "open A a" }
+  ])
+})
+
 describe("keys that are none", () => {
   const short = key.subarray(1)
   const long = new Uint8Array(33)
@@ -225,14 +243,28 @@ describe("keys that are none", () => {
 
 it("a refusal says what to do with words", () => {
   const refusal = Identity.decide(
-    { key: otherKey, secretKey: undefined, createIfMissing: true, openExisting: true, overwrite: false },
+    {
+      key: otherKey,
+      secretKey: undefined,
+      createIfMissing: true,
+      openExisting: true,
+      overwrite: false,
+      storeSecretKey: true
+    },
     { key, secretKey: none, entries: false, data: false }
   )
   expect(Either.getOrThrow(Either.flip(refusal)).message).toBe(
     `cannot open feed: another feed is stored here: ${"01".repeat(32)}`
   )
   const corrupt = Identity.decide(
-    { key: undefined, secretKey: undefined, createIfMissing: true, openExisting: true, overwrite: false },
+    {
+      key: undefined,
+      secretKey: undefined,
+      createIfMissing: true,
+      openExisting: true,
+      overwrite: false,
+      storeSecretKey: true
+    },
     { key: none, secretKey: none, entries: true, data: true }
   )
   expect(Either.getOrThrow(Either.flip(corrupt))).toBeInstanceOf(CorruptStorage)

@@ -3,9 +3,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, FiberId, Scope, Stream } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { Crypto, Feed, toHex } from "../../src/index.js"
+import { Crypto, Feed, type FileName, type Read, Storage, toHex } from "../../src/index.js"
 import { layer as nodeLayer } from "../../src/node.js"
 import { temporaryDirectory } from "../temporaryDirectory.js"
+import { type Instrument, withInstrument } from "./InstrumentedStorage.js"
 import {
   FILES,
   bytes,
@@ -123,6 +124,18 @@ describe("a new feed", () => {
       expect(again.key).toEqual(feed.key)
       expect([again.length, again.byteLength, again.writable]).toEqual([20, feed.byteLength, true])
       expect(yield* again.getBatch(0, 20)).toEqual(blocks)
+    })
+  )
+})
+
+describe("storeSecretKey false without a secret key", () => {
+  onEachStorage("is refused: a generated one would be lost", () =>
+    Effect.gen(function* () {
+      const refused = { _tag: "OpenRefused", reason: "lost-key" }
+      yield* untouched(expectFailure(Feed.open({ storeSecretKey: false }), refused))
+      yield* threeBlocks
+      const overwriting = Feed.open({ storeSecretKey: false, overwrite: true })
+      yield* untouched(expectFailure(overwriting, refused))
     })
   )
 })
@@ -559,6 +572,122 @@ describe("readOnly", () => {
   )
 })
 
+/** Runs `effect` on a storage that does `first` before every look at the files. */
+const whileOthers =
+  (first: Effect.Effect<unknown>) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.provideServiceEffect(
+      effect,
+      Storage,
+      Effect.map(Storage, (inner) => ({
+        open: (path: string) =>
+          Effect.map(inner.open(path), (files) => ({
+            ...files,
+            size: (file: FileName) => Effect.zipRight(first, files.size(file)),
+            read: (ranges: ReadonlyArray<Read>) => Effect.zipRight(first, files.read(ranges))
+          }))
+      }))
+    )
+
+describe("a length that was signed once", () => {
+  onEachStorage(
+    "is not signed again by an owner after someone without the secret key opened what was left",
+    () =>
+      Effect.gen(function* () {
+        const keys = yield* keyPair(1)
+        const owner = { secretKey: keys.secretKey, storeSecretKey: false }
+        const feed = yield* Feed.open(owner)
+        for (const text of ["a", "b", "c"]) yield* feed.append(bytes(text))
+        yield* feed.close
+        // The end of a block and the last signature are lost: only the bitfield knows that there was one.
+        yield* cutFile("signatures", 32 + 2 * 64)
+        yield* cutFile("data", 2)
+        const refused = { _tag: "CorruptStorage", file: "signatures" }
+        yield* expectFailure(Feed.open(owner), refused)
+        const other = yield* Feed.open()
+        expect([other.length, other.writable]).toEqual([2, false])
+        yield* other.close
+        yield* expectFailure(Feed.open(owner), refused)
+        const again = yield* Feed.open()
+        expect([again.length, again.claimedLength]).toEqual([2, 3])
+        yield* again.close
+        yield* overwriteFile("data", bytes("c"), 2)
+        expect((yield* Feed.open(owner)).length).toBe(3)
+      })
+  )
+
+  onEachStorage("is not signed again where the signature reads as zeros", () =>
+    Effect.gen(function* () {
+      const feed = yield* Feed.open(yield* keyPair(1))
+      for (const text of ["a", "b", "c"]) yield* feed.append(bytes(text))
+      yield* feed.close
+      yield* overwriteFile("signatures", new Uint8Array(64), 32 + 2 * 64)
+      yield* cutFile("bitfield", 32)
+      yield* cutFile("data", 2)
+      yield* expectFailure(Feed.open(), { _tag: "CorruptStorage" })
+      yield* overwriteFile("data", bytes("c"), 2)
+      expect((yield* Feed.open()).length).toBe(3)
+    })
+  )
+})
+
+describe("claimedLength", () => {
+  onEachStorage("is the length, where nothing is damaged", () =>
+    Effect.gen(function* () {
+      const feed = yield* openText()
+      expect(feed.claimedLength).toBe(0)
+      yield* feed.appendBatch(["a", "b"])
+      yield* feed.close
+      expect((yield* openText()).claimedLength).toBe(2)
+      expect((yield* openText({ readOnly: true })).claimedLength).toBe(2)
+    })
+  )
+
+  onEachStorage("is the length also where another appends all the while", () =>
+    Effect.gen(function* () {
+      const writer = yield* openText()
+      yield* writer.append("a")
+      const appends = Effect.orDie(writer.append("more"))
+      const feed = yield* whileOthers(appends)(openText({ readOnly: true }))
+      expect(feed.length).toBeGreaterThan(1)
+      expect([feed.claimedLength, yield* feed.downloaded()]).toEqual([feed.length, feed.length])
+    })
+  )
+
+  onEachStorage(
+    "is more than the length where a signature does not hold, or the bitfield knows of a lost one",
+    () =>
+      Effect.gen(function* () {
+        const feed = yield* openText()
+        for (const text of ["a", "b", "c"]) yield* feed.append(text)
+        yield* feed.close
+        yield* overwriteFile("signatures", bytes("not a signature"), 32 + 2 * 64)
+        const forged = yield* openText({ readOnly: true })
+        expect([forged.length, forged.claimedLength]).toEqual([2, 3])
+        yield* cutFile("signatures", 32 + 64)
+        const cut = yield* openText({ readOnly: true })
+        expect([cut.length, cut.claimedLength]).toEqual([1, 3])
+      })
+  )
+})
+
+describe("a bitfield that is mostly a hole", () => {
+  onEachStorage("is read in pieces", () =>
+    Effect.gen(function* () {
+      yield* threeBlocks
+      yield* overwriteFile("bitfield", new Uint8Array(1), 32 + 5000 * 3584 - 1)
+      const lengths: Array<number> = []
+      const noting: Instrument = ({ operation, file, length }) => {
+        if (operation === "read" && file === "bitfield") lengths.push(length)
+        return undefined
+      }
+      const feed = yield* withInstrument(noting)(Feed.open())
+      expect([feed.length, yield* feed.downloaded()]).toEqual([3, 3])
+      expect(Math.max(...lengths)).toBeLessThan(4 * 1024 * 1024)
+    })
+  )
+})
+
 describe("one writer", () => {
   onEachStorage("a second open fails with locked and changes nothing, until the first is closed", () =>
     Effect.gen(function* () {
@@ -633,8 +762,20 @@ describe("paths", () => {
 
   onEachStorage("that lead out of the root are refused", () =>
     Effect.gen(function* () {
-      for (const name of ["..", "a/..", "../a", "/a", "a/", "a//b", ".", "./a", "a\\b", "a\0b"]) {
-        yield* expectFailure(Feed.open({ path: name }), { _tag: "StorageError", reason: "unsupported" })
+      for (const name of [
+        5 as unknown as string,
+        "..",
+        "a/..",
+        "../a",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "./a",
+        "a\\b",
+        "a\0b"
+      ]) {
+        yield* expectFailure(Feed.open({ path: name }), { _tag: "OpenRefused", reason: "bad-path" })
       }
     })
   )

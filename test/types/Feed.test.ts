@@ -101,7 +101,7 @@ describe("the operations", () => {
   it("that write take values and say how they fail", () => {
     expectTypeOf(feed.append).toEqualTypeOf<(value: Item) => Effect.Effect<number, Appends | "odd">>()
     expectTypeOf(feed.appendBatch).toEqualTypeOf<
-      (values: Iterable<Item>) => Effect.Effect<number, Appends | "odd">
+      (values: Iterable<Item> & object) => Effect.Effect<number, Appends | "odd">
     >()
     expectTypeOf(feed.sink).toEqualTypeOf<Sink.Sink<number, Item, never, Appends | "odd">>()
     expectTypeOf(bytesFeed.append).toEqualTypeOf<(value: Uint8Array) => Effect.Effect<number, Appends>>()
@@ -111,9 +111,14 @@ describe("the operations", () => {
     expectTypeOf(feed.put).returns.toEqualTypeOf<
       Effect.Effect<
         void,
-        FeedClosed | InvalidProof | InvalidSignature | NotWritable | StorageError | WriteRefused
+        BadArgument | FeedClosed | InvalidProof | InvalidSignature | NotWritable | StorageError | WriteRefused
       >
     >()
+    const texts = {} as Feed.Feed<string>
+    void (() => texts.appendBatch(["a"]))
+    void (() => texts.appendBatch(new Set(["a"]) as Iterable<string>))
+    // @ts-expect-error a batch of texts, not of a text's characters
+    void (() => texts.appendBatch("oops"))
     // @ts-expect-error not a value of this feed
     void (() => feed.append("text"))
   })

@@ -9,7 +9,6 @@ import * as Key from "../Key.js"
 import * as LastSignature from "../LastSignature.js"
 import * as ProgressBar from "../ProgressBar.js"
 import * as StandardOutput from "../StandardOutput.js"
-import * as StoredFiles from "../StoredFiles.js"
 
 const options = {
   dir: FeedDirectory.directory,
@@ -40,7 +39,6 @@ interface Audited extends Feed.AuditReport {
 
 const read = ({ dir, key, noProgress, readOnly }: Given) =>
   Effect.gen(function* () {
-    const stored = yield* StoredFiles.look(dir)
     const feed = yield* FeedDirectory.open(
       dir,
       { ...key, readOnly },
@@ -58,7 +56,7 @@ const read = ({ dir, key, noProgress, readOnly }: Given) =>
     return {
       ...report,
       notStored: length - report.valid - report.invalid,
-      whole: LastSignature.requireWhole(dir, feed, stored)
+      whole: LastSignature.requireWhole(dir, feed)
     } satisfies Audited
   }).pipe(Effect.scoped)
 

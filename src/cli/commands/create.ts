@@ -23,15 +23,12 @@ const options = {
 export const create = Command.make("create", options, ({ dir, key, secretKeyFile }) =>
   Effect.gen(function* () {
     const secretKey = yield* Key.readSecretKey(secretKeyFile)
-    const keys = {
-      ...Option.match(key, { onNone: () => ({}), onSome: (key) => ({ key }) }),
-      ...Option.match(secretKey, { onNone: () => ({}), onSome: (secretKey) => ({ secretKey }) })
-    }
     const feed = yield* FeedDirectory.open(dir, {
       createIfMissing: true,
       openExisting: false,
       durability: "power",
-      ...keys
+      ...Option.match(key, { onNone: () => ({}), onSome: (key) => ({ key }) }),
+      ...Option.match(secretKey, { onNone: () => ({}), onSome: (secretKey) => ({ secretKey }) })
     })
     yield* StandardOutput.writeRows([
       ["key", toHex(feed.key)],

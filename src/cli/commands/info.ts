@@ -32,7 +32,6 @@ interface FeedInfo {
 
 const collect = (dir: string, key: Feed.OpenOptions) =>
   Effect.gen(function* () {
-    const stored = yield* StoredFiles.look(dir)
     const feed = yield* FeedDirectory.openReadOnly(dir, key)
     const held = yield* feed.downloaded()
     return {
@@ -42,8 +41,8 @@ const collect = (dir: string, key: Feed.OpenOptions) =>
       byteLength: feed.byteLength,
       held,
       whole: held === feed.length,
-      writable: stored.secretKey,
-      signature: yield* LastSignature.check(feed, stored),
+      writable: yield* StoredFiles.hasSecretKey(dir),
+      signature: yield* LastSignature.check(feed),
       crypto: feed.crypto
     } satisfies FeedInfo
   }).pipe(Effect.mapError(FeedDirectory.explain(dir)))

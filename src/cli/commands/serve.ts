@@ -1,4 +1,3 @@
-import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Cause, Effect, Exit, Option } from "effect"
@@ -8,6 +7,7 @@ import { formatBytes, formatCount } from "../ByteSize.js"
 import * as Endpoint from "../Endpoint.js"
 import { failed } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
+import * as FollowedFeed from "../FollowedFeed.js"
 import * as Parser from "../Parser.js"
 import * as RemoteFailure from "../RemoteFailure.js"
 import * as StandardError from "../StandardError.js"
@@ -24,10 +24,7 @@ const listenOption = (transport: "tcp" | "ws") =>
   )
 
 const options = {
-  dirs: FeedDirectory.directory.pipe(
-    Args.withDescription("The directories of the feeds to serve."),
-    Args.atLeast(1)
-  ),
+  dirs: FeedDirectory.directories,
   tcp: listenOption("tcp").pipe(
     Options.withDescription(
       `Listen for TCP: on all addresses of this machine, or only on that of the host. Port 0 takes any that is free. Without --tcp and --ws: ${DEFAULT}.`
@@ -48,11 +45,16 @@ const open = (dirs: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const serving = new Map<string, Served>()
     for (const dir of dirs) {
-      const feed = yield* FeedDirectory.openReadOnly(dir)
+      const { feed, follow } = yield* FollowedFeed.open(dir)
       const name = toHex(feed.discoveryKey)
       const same = serving.get(name)
       if (same !== undefined) return yield* failed(`${dir}: is the same feed as ${same.dir}`)
       serving.set(name, { dir, feed })
+      yield* Effect.forkScoped(
+        Effect.catchAll(follow, ({ message }) =>
+          StandardError.writeLine(`${message}; what was read of it before is served on`)
+        )
+      )
     }
     return serving
   })

@@ -6,7 +6,6 @@ import * as FeedDirectory from "../FeedDirectory.js"
 import * as Key from "../Key.js"
 import * as LastSignature from "../LastSignature.js"
 import * as StandardOutput from "../StandardOutput.js"
-import * as StoredFiles from "../StoredFiles.js"
 
 const WHAT_HOLDS = {
   valid: "signed by the feed's key",
@@ -18,9 +17,8 @@ export const verify = Command.make(
   { dir: FeedDirectory.directory, key: Key.ofStored },
   ({ dir, key }) =>
     Effect.gen(function* () {
-      const stored = yield* StoredFiles.look(dir)
       const feed = yield* FeedDirectory.openReadOnly(dir, key)
-      const last = yield* LastSignature.check(feed, stored).pipe(Effect.mapError(FeedDirectory.explain(dir)))
+      const last = yield* LastSignature.check(feed).pipe(Effect.mapError(FeedDirectory.explain(dir)))
       if (last.state === "invalid") {
         return yield* failed(LastSignature.describeInvalid(dir, feed, last.index + 1))
       }

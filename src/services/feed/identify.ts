@@ -20,6 +20,7 @@ export interface IdentifyOptions {
   readonly createIfMissing?: boolean
   readonly openExisting?: boolean
   readonly overwrite?: boolean
+  readonly storeSecretKey?: boolean
   readonly readOnly?: boolean
 }
 
@@ -40,7 +41,8 @@ export const identify = (
         secretKey: options.secretKey,
         createIfMissing: options.createIfMissing !== false && !readOnly,
         openExisting: options.openExisting !== false,
-        overwrite
+        overwrite,
+        storeSecretKey: options.storeSecretKey !== false
       },
       {
         key,
@@ -53,12 +55,16 @@ export const identify = (
     return identity
   })
 
+/**
+ * The sizes, against the order in which a commit writes: while another process appends, each file covers at least what the one
+ * before it speaks of.
+ */
 export const readSizes = (files: FeedFiles): Effect.Effect<FileSizes, StorageError> =>
   Effect.gen(function* () {
     return {
-      tree: yield* files.size("tree"),
-      signatures: yield* files.size("signatures"),
       bitfield: yield* files.size("bitfield"),
+      signatures: yield* files.size("signatures"),
+      tree: yield* files.size("tree"),
       data: yield* files.size("data")
     }
   })
@@ -92,7 +98,12 @@ const checkHeaders = (files: FeedFiles): Effect.Effect<void, CorruptStorage | St
       Effect.flatMap(files.read([{ file, offset: 0, length: Sleep.HEADER_SIZE }]), ([bytes]) =>
         isHeader(file, bytes!)
           ? Effect.void
-          : Effect.fail(new CorruptStorage({ file, detail: "its header is not that of such a file" }))
+          : Effect.fail(
+              new CorruptStorage({
+                file,
+                detail: `its header is not that of such a file; ${Identity.OR_NOT_OURS}`
+              })
+            )
       ),
     { discard: true }
   )

@@ -3,7 +3,8 @@ import { Deferred, Effect, ExecutionStrategy, Exit, Scope } from "effect"
 import { Bitfield } from "../../domain/Bitfield.js"
 import { BitfieldPages, PAGE_SIZE } from "../../domain/BitfieldPages.js"
 import * as Change from "../../domain/Change.js"
-import type { CorruptStorage, FeedClosed, OpenRefused, StorageError } from "../../domain/Errors.js"
+import { type CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import { FEED_PATH_RULE, isFeedPath } from "../../domain/FeedPath.js"
 import * as Hash from "../../domain/Hash.js"
 import type * as Identity from "../../domain/Identity.js"
 import * as Merkle from "../../domain/Merkle.js"
@@ -36,7 +37,10 @@ export interface CoreOptions {
   readonly openExisting?: boolean
   /** Drop what is stored and start an empty feed: with a new key pair, unless keys are given. Default false. */
   readonly overwrite?: boolean
-  /** Store the secret key beside the feed. Default true. */
+  /**
+   * Store the secret key beside the feed (the default). Else it is to be given at each opening that appends; where a new key
+   * pair would be made the opening is refused, because nobody would ever have its secret key.
+   */
   readonly storeSecretKey?: boolean
   /** Download only what is asked for. Default false. */
   readonly sparse?: boolean
@@ -73,8 +77,10 @@ const openIn = (options: CoreOptions, lifetime: Scope.CloseableScope) =>
   Effect.gen(function* () {
     const storage = yield* Storage
     const crypto = yield* Crypto
+    const path = options.path ?? ""
+    if (!isFeedPath(path)) return yield* new OpenRefused({ reason: "bad-path", detail: FEED_PATH_RULE })
     const scope = yield* Scope.fork(lifetime, ExecutionStrategy.sequential)
-    const files = yield* Scope.extend(storage.open(options.path ?? ""), scope)
+    const files = yield* Scope.extend(storage.open(path), scope)
     let identity = yield* identify(files, crypto, options)
     if (options.readOnly !== true) {
       yield* files.lock
@@ -110,8 +116,9 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
         ? yield* opening.crypto.keyPair()
         : { publicKey: identity.key, secretKey: identity.secretKey }
     if (identity.action === "overwrite") yield* wipe(files)
-    const sizes = yield* readSizes(files)
-    const pages = yield* readBitfield(files, sizes)
+    const bitfieldSize = yield* files.size("bitfield")
+    const pages = yield* readBitfield(files, bitfieldSize)
+    const sizes = { ...(yield* readSizes(files)), bitfield: bitfieldSize }
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
     if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
     yield* recover(core, sizes)
@@ -151,6 +158,7 @@ const makeCore = (
       writer: new WriteLock(),
       appends: new AppendQueue(),
       tip: Merkle.emptyTip,
+      claimedLength: 0,
       contiguous: 0,
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),
@@ -166,12 +174,22 @@ const wipe = (files: FeedFiles): Effect.Effect<void, StorageError> =>
     { discard: true }
   )
 
+/** Read at a time, 3.5 MB: a sparse feed's bitfield can be mostly holes, which must not take memory. */
+const PIECE_PAGES = 1024
+
 /** The bitfield's pages; `identify` has seen to its header. */
-const readBitfield = (files: FeedFiles, sizes: FileSizes): Effect.Effect<BitfieldPages, StorageError> =>
+const readBitfield = (files: FeedFiles, size: number): Effect.Effect<BitfieldPages, StorageError> =>
   Effect.gen(function* () {
-    const [bitfield] = yield* files.read([{ file: "bitfield", offset: 0, length: sizes.bitfield }])
-    const pages = new BitfieldPages(Sleep.entrySize("bitfield", bitfield!) ?? PAGE_SIZE)
-    pages.load(bitfield!.subarray(Sleep.HEADER_SIZE))
+    const [header] = yield* files.read([{ file: "bitfield", offset: 0, length: Sleep.HEADER_SIZE }])
+    const pages = new BitfieldPages(Sleep.entrySize("bitfield", header!) ?? PAGE_SIZE)
+    const piece = PIECE_PAGES * pages.pageSize
+    for (let start = 0; Sleep.HEADER_SIZE + start < size; start += piece) {
+      const offset = Sleep.HEADER_SIZE + start
+      const [bytes] = yield* files.read([
+        { file: "bitfield", offset, length: Math.min(piece, size - offset) }
+      ])
+      pages.load(bytes!, start / pages.pageSize)
+    }
     return pages
   })
 

@@ -40,7 +40,7 @@ const takeOver = (core: FeedCore): Effect.Effect<boolean, RefreshError> =>
     // Also when no block came or went: nodes may have.
     core.bitfield.become(now.bitfield)
     if (!grew && changes.length === 0) return false
-    announce(core, { tip: now.tip, events, bits: changes.map((change) => ({ _tag: "Have", ...change })) })
+    announce(core, { tip: now.tip, events, bits: changes.map(haveOf) })
     return true
   })
 
@@ -54,3 +54,5 @@ const downloads = (core: FeedCore, start: number, end: number) =>
     const leaves = yield* readNodes(core.files, blocks.map(FlatTree.leaf))
     return blocks.map((index, i): FeedEvent => ({ _tag: "Download", index, size: leaves[i]?.size ?? 0 }))
   })
+
+const haveOf = ({ end, held, start }: HeldChange) => ({ _tag: "Have", start, end, held }) as const

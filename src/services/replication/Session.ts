@@ -105,12 +105,13 @@ export class Session {
   /** Opens a feed on the connection, from our side. */
   readonly add = (core: FeedCore, options: PeerOptions): Effect.Effect<Member, ProtocolError | FeedClosed> =>
     Effect.gen(this, function* () {
-      const swarm = yield* swarmOf(core)
+      const seed = yield* this.crypto.randomBytes(8)
       const nonce = yield* this.crypto.randomBytes(24)
       if (core.closed) return yield* new FeedClosed()
       const channel = yield* this.multiplexer.open(core.key, core.discoveryKey, nonce)
       const existing = this.members.get(channel)
       if (existing !== undefined) return existing
+      const swarm = swarmOf(core, seed)
       const member = new Member(core, swarm, channel, options, this)
       this.members.set(channel, member)
       swarm.add(member)

@@ -41,12 +41,16 @@ const handle = Effect.fnUntraced(function* (
   answer: Answer,
   received: ReturnType<Session["multiplexer"]["receive"]>
 ) {
-  if (Either.isLeft(received)) return yield* received.left
-  if (received.right.length === 0) return
-  const now = yield* Clock.currentTimeMillis
-  const asked = session.handle(received.right, now)
-  if (Either.isLeft(asked)) return yield* asked.left
-  for (const channel of asked.right) yield* answer(channel)
+  let next = received
+  while (Either.isLeft(next) || next.right.length > 0) {
+    if (Either.isLeft(next)) return yield* next.left
+    const now = yield* Clock.currentTimeMillis
+    const asked = session.handle(next.right, now)
+    if (Either.isLeft(asked)) return yield* asked.left
+    for (const channel of asked.right) yield* answer(channel)
+    // What came with the first feed's opening, if that was just answered.
+    next = session.multiplexer.resume()
+  }
 })
 
 /** Verifies and stores what came for one feed. A block that is held by now came from elsewhere too. */
