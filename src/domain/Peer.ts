@@ -274,8 +274,9 @@ export class Peer {
     this.remoteWants = true
     const last = this.local.length - 1
     const actions: Array<Action> = []
-    // The end first: it tells how long the log is.
-    if (first && last >= 0 && this.local.has(last)) {
+    // It tells how long the log is, unless the answer will. Otherwise never: the real peer, heard of a last block that it holds before it
+    // knows of others, can think that it has them all.
+    if (first && last >= want.start + length && this.local.has(last)) {
       actions.push({ _tag: "Send", message: { _tag: "Have", start: last, length: 1, ack: false } })
     }
     return [...actions, ...this.#ask({ _tag: "Describe", start: want.start, length })]
