@@ -69,7 +69,7 @@ export const decide = (request: IdentityRequest, stored: StoredIdentity): Decisi
   )
 }
 
-const OR_NOT_OURS = "if it is something else's, choose another directory"
+export const OR_NOT_OURS = "if it is something else's, choose another directory"
 
 /**
  * A key file that is too short is what a creation that was cut off left behind, when it is the beginning of the key that it

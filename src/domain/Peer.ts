@@ -66,6 +66,8 @@ interface Sent {
   readonly hash: boolean
   readonly bytes: number
   readonly at: number
+  /** How many requests were sent with it. */
+  readonly number: number
 }
 
 export interface PeerStats {
@@ -93,6 +95,9 @@ export class Peer {
   expired = 0
   /** Whether it left a Want without an answer. */
   ignoredWant = false
+  /** Requests that were sent, and how many were when the window was last full. */
+  #sent = 0
+  #fullAt = 0
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
@@ -175,7 +180,9 @@ export class Peer {
 
   /** A request is sent. */
   requested(index: number, hash: boolean, bytes: number, now: number): void {
-    ;(hash ? this.#leaves : this.#inFlight).set(index, { index, hash, bytes, at: now })
+    const sent = { index, hash, bytes, at: now, number: ++this.#sent }
+    ;(hash ? this.#leaves : this.#inFlight).set(index, sent)
+    if (this.free <= 0) this.#fullAt = this.#sent
   }
 
   /** Gives up what was asked for before `deadline`, and no longer counts on its coming from here. */
@@ -297,7 +304,8 @@ export class Peer {
       return [{ _tag: "Send", message: { _tag: "Unhave", start: index, length: 1 } }]
     }
     if (sent !== undefined) {
-      const full = this.free <= 0
+      // Answers come many at a time: what counts is whether the window was full since this one was asked for.
+      const full = sent.number <= this.#fullAt
       ;(sent.hash ? this.#leaves : this.#inFlight).delete(sent.index)
       if (!sent.hash) this.window.answered(now - sent.at, value?.length ?? 0, full, now)
     }

@@ -6,7 +6,7 @@
  */
 import { Chunk, Effect, Either, type Scope, Sink, Stream } from "effect"
 import { isClaim } from "../domain/ClaimShape.js"
-import { BadArgument, type FeedClosed, type InvalidSignature, type StorageError } from "../domain/Errors.js"
+import { BadArgument, FeedClosed, type InvalidSignature, StorageError } from "../domain/Errors.js"
 import type { FeedEvent } from "../domain/FeedEvent.js"
 import type { TreeNode } from "../domain/Node.js"
 import type { Claim, Proof } from "../domain/Proof.js"
@@ -99,7 +99,11 @@ export interface Feed<A = Uint8Array, E = never> {
    */
   readonly events: Stream.Stream<FeedEvent>
 
-  /** Adds one block; answers its index. Appends that arrive while one is committed share the next signature. */
+  /**
+   * Adds one block; answers its index. Appends that arrive while one is committed share the next signature. Interrupting it, or a
+   * timeout, ends the wait and not the append: a retry would append a second time. A block of bytes is not copied, and must stay
+   * as it is until the append ends.
+   */
   readonly append: (value: A) => Effect.Effect<number, AppendError | E>
   /**
    * Adds blocks under one signature, all or none; answers the index of the first. (`object`: a string would be a batch of its
@@ -180,6 +184,13 @@ export function open<A, E>(
   )
 }
 
+/** The storage of a feed is closed by the feed: a read that finds it so came too late. */
+const toFeedClosed = <E>(error: E): E | FeedClosed =>
+  error instanceof StorageError && error.reason === "closed" ? new FeedClosed() : error
+
+const unlessClosed = <A, E>(reading: Effect.Effect<A, E>): Effect.Effect<A, E | FeedClosed> =>
+  Effect.mapError(reading, toFeedClosed)
+
 const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> => {
   const decode = (block: Uint8Array): Effect.Effect<A, E> => encoding.decode(block)
   const encodeBatch = (values: Iterable<A>) =>
@@ -218,23 +229,25 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
           (total, values: Chunk.Chunk<A>) => Effect.as(appendBatch(values), total + values.length)
         )
       ),
-      get: (index, options) => Effect.flatMap(get(core, index, options), decode),
+      get: (index, options) => Effect.flatMap(unlessClosed(get(core, index, options)), decode),
       getBatch: (start, end, options) =>
-        Effect.flatMap(getBatch(core, start, end, options), (blocks) => decodeAll(encoding, blocks)),
-      head: (options) => Effect.flatMap(head(core, options), decode),
+        Effect.flatMap(unlessClosed(getBatch(core, start, end, options)), (blocks) =>
+          decodeAll(encoding, blocks)
+        ),
+      head: (options) => Effect.flatMap(unlessClosed(head(core, options)), decode),
       stream: (options) =>
-        Stream.mapChunksEffect(stream(core, options), (blocks) =>
+        Stream.mapChunksEffect(Stream.mapError(stream(core, options), toFeedClosed), (blocks) =>
           Effect.map(decodeAll(encoding, Chunk.toReadonlyArray(blocks)), Chunk.unsafeFromArray)
         ),
       has: (start, end) => has(core, start, end),
       downloaded: (start, end) => downloaded(core, start, end),
       download: (options) => download(core, options),
       clear: (start, end) => clear(core, start, end),
-      seek: (byteOffset, options) => seek(core, byteOffset, options),
-      signature: (index) => signature(core, index),
-      verify: (index, bytes) => verify(core, index, bytes),
-      rootHashes: (index) => rootHashes(core, index),
-      proof: (index, options) => proof(core, index, options),
+      seek: (byteOffset, options) => unlessClosed(seek(core, byteOffset, options)),
+      signature: (index) => unlessClosed(signature(core, index)),
+      verify: (index, bytes) => unlessClosed(verify(core, index, bytes)),
+      rootHashes: (index) => unlessClosed(rootHashes(core, index)),
+      proof: (index, options) => unlessClosed(proof(core, index, options)),
       digest: (index) => digest(core, index),
       put: (claim) => (isClaim(claim) ? put(core, claim) : Effect.fail(notAClaim)),
       audit: (options) => audit(core, options),

@@ -379,7 +379,8 @@ describe("damage", () => {
   it("finds a file that is none of a feed's", async () => {
     await feedOf("mixed", ["a"])
     flipBit("mixed/tree", 0)
-    const refusal = "mixed: corrupt feed: tree: its header is not that of such a file"
+    const refusal =
+      "mixed: corrupt feed: tree: its header is not that of such a file; if it is something else's, choose another directory"
     for (const args of [["verify"], ["info"], ["audit"]]) {
       expectFailure(await run([...args, "mixed"]), 1, refusal)
     }

@@ -1,13 +1,66 @@
-/** Connections, over TCP, of feeds of ours with those of the real peer in another process. */
-import { expect } from "@effect/vitest"
+/** Connections of feeds of ours with those of the real peer in another process. */
+import { describe, expect, layer, type Vitest } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
-import { type Connection, Replication } from "../../src/index.js"
-import { NetworkTcp } from "../../src/node.js"
-import { type PeerFeed, PeerProcess, within } from "./PeerProcess.js"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { type Connection, Feed, Replication } from "../../src/index.js"
+import { layer as nodeLayer, NetworkTcp, NetworkWebSocketNode } from "../../src/node.js"
+import { temporaryDirectory } from "../temporaryDirectory.js"
+import {
+  openPeerFeed,
+  type PeerFeed,
+  PeerProcess,
+  layer as peerProcess,
+  peers,
+  within
+} from "./PeerProcess.js"
+
+/** The tests, for each real peer, with a process of its. */
+export const forEachPeer = (
+  tests: (it: Vitest.MethodsNonLive<PeerProcess, true>, name: (typeof peers)[number]) => void
+): void =>
+  describe.each(peers)("%s", (name) => {
+    layer(peerProcess(name), { excludeTestServices: true })((it) => tests(it, name))
+  })
+
+export const EACH_SIDE = ["ours", "theirs"] as const
+
+/** A feed of ours in a directory of its own, or in the one given. */
+export const openOurs = (options: Feed.OpenOptions & { readonly directory?: string } = {}) =>
+  Effect.gen(function* () {
+    const directory = options.directory ?? (yield* temporaryDirectory)
+    const feed = yield* Effect.provide(Feed.open(options), nodeLayer({ directory }))
+    return { feed, directory }
+  })
+
+/** A feed of theirs in a directory of its own, or in the one given. */
+export const openTheirs = (options: Parameters<typeof openPeerFeed>[0] = {}) =>
+  Effect.gen(function* () {
+    const directory = options.directory ?? (yield* temporaryDirectory)
+    const feed = yield* openPeerFeed({ ...options, directory })
+    return { feed, directory }
+  })
+
+/** The same blocks; it says which one is the first to differ. */
+export const expectBlocks = (found: ReadonlyArray<Uint8Array>, blocks: ReadonlyArray<Uint8Array>): void => {
+  expect(found.length).toBe(blocks.length)
+  const differs = blocks.findIndex((block, index) => Buffer.compare(block, found[index]!) !== 0)
+  expect(differs, "the first block that differs").toBe(-1)
+}
+
+const read = (directory: string, file: string) =>
+  fs.readFileSync(path.join(directory, file)).toString("base64")
+
+/** Two directories with the same feed, whole, are equal where it does not matter whose it is. */
+export const expectSameFiles = (left: string, right: string): void => {
+  for (const file of ["key", "data", "tree"]) expect(read(left, file), file).toBe(read(right, file))
+}
 
 export interface LinkOptions {
   /** Who listens; the other one connects. */
   readonly listens?: "ours" | "theirs"
+  /** Over a WebSocket; otherwise over TCP. */
+  readonly webSocket?: boolean
   /** All bytes come, on both sides, in chunks of this size, or what there is of it. */
   readonly chunk?: number
   /** What the real peer replicates with: its own options, and those of `replicationPeer.mjs`. */
@@ -52,13 +105,13 @@ type Run<R> = (connection: Connection) => Effect.Effect<void, Replication.Replic
 const connected = <R>(feeds: ReadonlyArray<PeerFeed>, options: LinkOptions, use: Run<R>) =>
   Effect.gen(function* () {
     const { call, newName } = yield* PeerProcess
-    const { chunk, listens, theirs } = options
-    const network = NetworkTcp.make()
+    const { chunk, listens, theirs, webSocket = false } = options
+    const network = webSocket ? NetworkWebSocketNode.make() : NetworkTcp.make()
     const ended = yield* Deferred.make<void, Replication.ReplicationError>()
     const run = (connection: Connection) =>
       Effect.intoDeferred(use(chunk === undefined ? connection : rechunked(connection, chunk)), ended)
     const name = yield* newName
-    const given = { link: name, feeds: feeds.map((feed) => feed.name), chunk, ...theirs }
+    const given = { link: name, feeds: feeds.map((feed) => feed.name), chunk, webSocket, ...theirs }
     if (listens === "ours") {
       const { address } = yield* network.listen({ host: "127.0.0.1", port: 0 }, run)
       yield* call("connect", { ...given, port: address.port })

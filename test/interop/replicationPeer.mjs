@@ -8,6 +8,7 @@ import { createRequire } from "node:module"
 import * as net from "node:net"
 import { createInterface } from "node:readline"
 import { Transform } from "node:stream"
+import { createWebSocketStream, WebSocket, WebSocketServer } from "ws"
 
 const require = createRequire(import.meta.url)
 const hypercore = require(process.argv[2])
@@ -120,7 +121,7 @@ const start = (name, socket, { chunk, ...options }) => {
     opened: new Arrivals()
   }
   links.set(name, link)
-  socket.setNoDelay(true)
+  socket.setNoDelay?.(true)
   const stream = (link.stream = streamOf(link, options))
   const failed = (where) => (error) => link.errors.push(`${where}: ${error.message}`)
   stream.on("error", failed("stream"))
@@ -233,19 +234,27 @@ const commands = {
     indexes.filter((index) => feedOf(name).peers.some((peer) => peer.remoteBitfield.get(index))),
   close: ({ name }) => called((done) => feedOf(name).close(done)),
 
-  listen: async ({ link, ...options }) => {
-    const server = net.createServer((socket) => {
+  listen: async ({ link, webSocket, ...options }) => {
+    const server = webSocket
+      ? new WebSocketServer({ host: "127.0.0.1", port: 0 })
+      : net.createServer().listen(0, "127.0.0.1")
+    server.once("connection", (socket) => {
       server.close()
-      start(link, socket, options)
+      start(link, webSocket ? createWebSocketStream(socket) : socket, options)
     })
-    server.listen(0, "127.0.0.1")
     await once(server, "listening")
     return server.address().port
   },
-  connect: async ({ link, port, ...options }) => {
-    const socket = net.connect(port, "127.0.0.1")
-    await once(socket, "connect")
-    start(link, socket, options)
+  connect: async ({ link, port, webSocket, ...options }) => {
+    if (webSocket) {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}`)
+      start(link, createWebSocketStream(socket), options)
+      await once(socket, "open")
+    } else {
+      const socket = net.connect(port, "127.0.0.1")
+      await once(socket, "connect")
+      start(link, socket, options)
+    }
   },
   /** Ends when the connection is closed, with all errors of the link. */
   ended: ({ link }) => linkOf(link).ended,

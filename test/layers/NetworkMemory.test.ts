@@ -81,7 +81,33 @@ describe("pair", () => {
     })
   )
 
-  it.effect.each(SCHEDULES)("no byte and no wake-up is lost, under schedule %i", (seed) =>
+  it.effect.each(SCHEDULES)("every wait is woken, under schedule %i", (seed) =>
+    Effect.gen(function* () {
+      const [left, right] = yield* NetworkMemory.pair({ bufferSize: 1 })
+      const rounds = 300
+      const answering = Effect.gen(function* () {
+        for (let i = 0; i < rounds; i++) yield* right.push(yield* right.pull)
+        yield* right.end
+      })
+      const asking = Effect.gen(function* () {
+        for (let i = 0; i < rounds; i++) {
+          yield* left.push([Uint8Array.of(i)])
+          expect((yield* left.pull).map((array) => [...array])).toEqual([[i % 256]])
+        }
+        yield* left.end
+      })
+      yield* Effect.all([answering, asking], { concurrency: 2 })
+      // One way: each push waits until the one before is pulled.
+      const [from, to] = yield* NetworkMemory.pair({ bufferSize: 1 })
+      const pushing = Effect.forEach(Array(rounds).fill(1), () => from.push([Uint8Array.of(1)]))
+      const [, pulled] = yield* Effect.all([Effect.zipRight(pushing, from.end), pullAll(to)], {
+        concurrency: 2
+      })
+      expect(pulled).toHaveLength(rounds)
+    }).pipe(Effect.scoped, Effect.withScheduler(new SeededScheduler(seed)))
+  )
+
+  it.effect.each(SCHEDULES)("no byte is lost to interruptions, under schedule %i", (seed) =>
     Effect.gen(function* () {
       const [left, right] = yield* NetworkMemory.pair({ bufferSize: 10 })
       const sent = Array.from({ length: 300 }, (_, i) => pseudoRandomBytes(1 + (i % 13), i))
@@ -121,6 +147,7 @@ const between = (a: NetworkService, b: NetworkService, host = "b") =>
       return Effect.never
     })
     const connecting = yield* Effect.forkScoped(a.connect({ host, port: address.port }))
+    yield* Effect.yieldNow()
     while (connecting.unsafePoll() === null) yield* TestClock.adjust("10 millis")
     return [yield* Fiber.join(connecting), accepted!] as const
   })

@@ -6,6 +6,7 @@ import * as path from "node:path"
 import { Crypto, Feed, type FileName, type Read, Storage, toHex } from "../../src/index.js"
 import { layer as nodeLayer } from "../../src/node.js"
 import { temporaryDirectory } from "../temporaryDirectory.js"
+import { type Instrument, withInstrument } from "./InstrumentedStorage.js"
 import {
   FILES,
   bytes,
@@ -588,6 +589,48 @@ const whileOthers =
       }))
     )
 
+describe("a length that was signed once", () => {
+  onEachStorage(
+    "is not signed again by an owner after someone without the secret key opened what was left",
+    () =>
+      Effect.gen(function* () {
+        const keys = yield* keyPair(1)
+        const owner = { secretKey: keys.secretKey, storeSecretKey: false }
+        const feed = yield* Feed.open(owner)
+        for (const text of ["a", "b", "c"]) yield* feed.append(bytes(text))
+        yield* feed.close
+        // The end of a block and the last signature are lost: only the bitfield knows that there was one.
+        yield* cutFile("signatures", 32 + 2 * 64)
+        yield* cutFile("data", 2)
+        const refused = { _tag: "CorruptStorage", file: "signatures" }
+        yield* expectFailure(Feed.open(owner), refused)
+        const other = yield* Feed.open()
+        expect([other.length, other.writable]).toEqual([2, false])
+        yield* other.close
+        yield* expectFailure(Feed.open(owner), refused)
+        const again = yield* Feed.open()
+        expect([again.length, again.claimedLength]).toEqual([2, 3])
+        yield* again.close
+        yield* overwriteFile("data", bytes("c"), 2)
+        expect((yield* Feed.open(owner)).length).toBe(3)
+      })
+  )
+
+  onEachStorage("is not signed again where the signature reads as zeros", () =>
+    Effect.gen(function* () {
+      const feed = yield* Feed.open(yield* keyPair(1))
+      for (const text of ["a", "b", "c"]) yield* feed.append(bytes(text))
+      yield* feed.close
+      yield* overwriteFile("signatures", new Uint8Array(64), 32 + 2 * 64)
+      yield* cutFile("bitfield", 32)
+      yield* cutFile("data", 2)
+      yield* expectFailure(Feed.open(), { _tag: "CorruptStorage" })
+      yield* overwriteFile("data", bytes("c"), 2)
+      expect((yield* Feed.open()).length).toBe(3)
+    })
+  )
+})
+
 describe("claimedLength", () => {
   onEachStorage("is the length, where nothing is damaged", () =>
     Effect.gen(function* () {
@@ -625,6 +668,23 @@ describe("claimedLength", () => {
         const cut = yield* openText({ readOnly: true })
         expect([cut.length, cut.claimedLength]).toEqual([1, 3])
       })
+  )
+})
+
+describe("a bitfield that is mostly a hole", () => {
+  onEachStorage("is read in pieces", () =>
+    Effect.gen(function* () {
+      yield* threeBlocks
+      yield* overwriteFile("bitfield", new Uint8Array(1), 32 + 5000 * 3584 - 1)
+      const lengths: Array<number> = []
+      const noting: Instrument = ({ operation, file, length }) => {
+        if (operation === "read" && file === "bitfield") lengths.push(length)
+        return undefined
+      }
+      const feed = yield* withInstrument(noting)(Feed.open())
+      expect([feed.length, yield* feed.downloaded()]).toEqual([3, 3])
+      expect(Math.max(...lengths)).toBeLessThan(4 * 1024 * 1024)
+    })
   )
 })
 

@@ -35,8 +35,8 @@ const REASONS = new Map<unknown, NetworkError["reason"]>(
 
 /** What an error of the system says; of an AggregateError (one for each address of a name), the first. */
 export const faultOf = (cause: unknown): Fault => {
-  if (cause instanceof SyntaxError) return { reason: "address", cause } // no URL
-  const code = (cause as { readonly code?: unknown } | undefined)?.code
+  const { code, name } = (cause ?? {}) as { readonly code?: unknown; readonly name?: unknown }
+  if (name === "SyntaxError") return { reason: "address", cause } // no URL; a DOMException in browsers
   return { reason: REASONS.get(code) ?? "io", cause }
 }
 

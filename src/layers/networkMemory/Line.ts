@@ -38,6 +38,7 @@ export interface Receiver {
 }
 
 interface Piece {
+  /** When it arrives, if the one ahead of it has. */
   readonly at: number
   readonly arrival: Arrival
 }
@@ -91,7 +92,6 @@ export class Line {
   #pieces: Array<Piece> = []
   #next = 0
   #freeAt = 0
-  #lastAt = 0
   #isRunning = false
   #fiber: Fiber.RuntimeFiber<void> | undefined
 
@@ -128,9 +128,8 @@ export class Line {
     const size = sizeOf(arrival)
     this.#freeAt = Math.max(this.#freeAt, now) + size / bandwidth
     const at = Math.ceil(this.#freeAt + drawLatency(this.around.conditions, this.random))
-    this.#lastAt = Math.max(this.#lastAt, at)
     this.underWay += size
-    this.#pieces.push({ at: this.#lastAt, arrival })
+    this.#pieces.push({ at, arrival })
   }
 
   get #head(): Piece | undefined {

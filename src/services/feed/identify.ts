@@ -98,7 +98,12 @@ const checkHeaders = (files: FeedFiles): Effect.Effect<void, CorruptStorage | St
       Effect.flatMap(files.read([{ file, offset: 0, length: Sleep.HEADER_SIZE }]), ([bytes]) =>
         isHeader(file, bytes!)
           ? Effect.void
-          : Effect.fail(new CorruptStorage({ file, detail: "its header is not that of such a file" }))
+          : Effect.fail(
+              new CorruptStorage({
+                file,
+                detail: `its header is not that of such a file; ${Identity.OR_NOT_OURS}`
+              })
+            )
       ),
     { discard: true }
   )

@@ -174,14 +174,22 @@ const wipe = (files: FeedFiles): Effect.Effect<void, StorageError> =>
     { discard: true }
   )
 
+/** Read at a time, 3.5 MB: a sparse feed's bitfield can be mostly holes, which must not take memory. */
+const PIECE_PAGES = 1024
+
 /** The bitfield's pages; `identify` has seen to its header. */
 const readBitfield = (files: FeedFiles, size: number): Effect.Effect<BitfieldPages, StorageError> =>
   Effect.gen(function* () {
-    const [bitfield] = yield* files.read([
-      { file: "bitfield", offset: 0, length: Math.max(size, Sleep.HEADER_SIZE) }
-    ])
-    const pages = new BitfieldPages(Sleep.entrySize("bitfield", bitfield!) ?? PAGE_SIZE)
-    pages.load(bitfield!.subarray(Sleep.HEADER_SIZE))
+    const [header] = yield* files.read([{ file: "bitfield", offset: 0, length: Sleep.HEADER_SIZE }])
+    const pages = new BitfieldPages(Sleep.entrySize("bitfield", header!) ?? PAGE_SIZE)
+    const piece = PIECE_PAGES * pages.pageSize
+    for (let start = 0; Sleep.HEADER_SIZE + start < size; start += piece) {
+      const offset = Sleep.HEADER_SIZE + start
+      const [bytes] = yield* files.read([
+        { file: "bitfield", offset, length: Math.min(piece, size - offset) }
+      ])
+      pages.load(bytes!, start / pages.pageSize)
+    }
     return pages
   })
 

@@ -1,0 +1,166 @@
+/** Hosts of a simulated net, each with a feed of the same key, that dial their neighbours again and again, as a program would. */
+import { Context, Effect, ExecutionStrategy, Exit, Layer, Option, Schedule, Scope } from "effect"
+import { equals } from "../../src/domain/Bytes.js"
+import { Random, seedOf } from "../../src/domain/Random.js"
+import {
+  type Connection,
+  Crypto,
+  type CryptoService,
+  Feed,
+  NetworkMemory,
+  Replication,
+  Storage,
+  StorageMemory
+} from "../../src/index.js"
+import { coreOf } from "../../src/services/feed/FeedCore.js"
+import { currentSwarm } from "../../src/services/replication/Swarm.js"
+
+const PORT = 3282
+
+/** The bytes of block `index`: most are short, some are empty, some long. */
+export const blockOf = (seed: number, index: number): Uint8Array => {
+  const random = new Random(seedOf(seed, `block ${index}`))
+  const kind = random.below(20)
+  const size = kind === 0 ? 0 : kind === 1 ? random.below(20_000) : random.below(200)
+  return Uint8Array.from({ length: size }, () => random.below(256))
+}
+
+/** The same crypto, whose random bytes a seed repeats. */
+export const seededCrypto = (crypto: CryptoService, seed: number): CryptoService => {
+  const random = new Random(seed)
+  return {
+    ...crypto,
+    randomBytes: (length) => Effect.sync(() => Uint8Array.from({ length }, () => random.below(256)))
+  }
+}
+
+export interface HostOptions {
+  readonly name: string
+  readonly sparse: boolean
+  /** Takes connections for any feed that it has, rather than for the one. */
+  readonly onFeed: boolean
+  /** Hosts that it dials. */
+  readonly dials: ReadonlyArray<string>
+}
+
+type Services = Context.Context<Crypto | Storage>
+
+export class Host {
+  readonly connections = new Set<Connection>()
+  feed: Feed.Feed | undefined
+  #life: Scope.CloseableScope | undefined
+
+  private constructor(
+    readonly options: HostOptions,
+    readonly open: Feed.OpenOptions,
+    readonly net: NetworkMemory.SimulatedNet,
+    readonly services: Services,
+    readonly scope: Scope.Scope
+  ) {}
+
+  static readonly make = (
+    options: HostOptions,
+    open: Feed.OpenOptions,
+    net: NetworkMemory.SimulatedNet,
+    crypto: CryptoService
+  ): Effect.Effect<Host, never, Scope.Scope> =>
+    Effect.gen(function* () {
+      const storage = yield* Layer.build(StorageMemory.layer)
+      const services = Context.add(storage, Crypto, crypto)
+      const host = new Host(options, open, net, services, yield* Effect.scope)
+      return host
+    })
+
+  /** Opens the feed, listens, dials. */
+  start(): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
+      if (this.#life !== undefined) return
+      this.#life = yield* Scope.fork(this.scope, ExecutionStrategy.sequential)
+      yield* Effect.orDie(Scope.extend(this.#begin(), this.#life))
+    })
+  }
+
+  #begin() {
+    return Effect.gen(this, function* () {
+      const { dials, name, sparse } = this.options
+      const feed = yield* Effect.provide(Feed.open({ ...this.open, sparse }), this.services)
+      this.feed = feed
+      const network = this.net.host(name)
+      yield* network.listen({ port: PORT }, (connection) => this.#serve(feed, connection))
+      for (const host of dials) {
+        const dial = Effect.scoped(
+          Effect.flatMap(network.connect({ host, port: PORT }), (connection) =>
+            this.#known(connection, Replication.replicate(feed, connection, { live: true }))
+          )
+        )
+        yield* Effect.forkScoped(Effect.repeat(Effect.exit(dial), Schedule.spaced("500 millis")))
+      }
+    })
+  }
+
+  #serve(feed: Feed.Feed, connection: Connection) {
+    if (!this.options.onFeed) {
+      return this.#known(connection, Replication.replicate(feed, connection, { live: true }))
+    }
+    const replication = Replication.connect(connection, {
+      live: true,
+      onFeed: (key) => Effect.succeed(equals(key, feed.discoveryKey) ? Option.some(feed) : Option.none())
+    })
+    return this.#known(
+      connection,
+      Effect.scoped(Effect.flatMap(replication, ({ ended }) => ended)).pipe(Effect.provide(this.services))
+    )
+  }
+
+  #known<A, E, R>(connection: Connection, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.acquireUseRelease(
+      Effect.sync(() => this.connections.add(connection)),
+      () => effect,
+      () => Effect.sync(() => this.connections.delete(connection))
+    )
+  }
+
+  get isUp(): boolean {
+    return this.#life !== undefined
+  }
+
+  /** Ends all that it does; `silent`: without a word to the others. */
+  stop(silent: boolean): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
+      const life = this.#life
+      if (life === undefined) return
+      this.#life = undefined
+      if (silent) for (const connection of this.connections) yield* this.net.vanish(connection)
+      yield* Scope.close(life, Exit.void)
+    })
+  }
+
+  /** What replication leaves with a feed that is closed, or has no connections: nothing. */
+  leftovers(): ReadonlyArray<string> {
+    const core = coreOf(this.feed!)
+    const swarm = currentSwarm(core)
+    const left = {
+      connections: this.connections.size,
+      listeners: core.listeners.size,
+      "listeners of demand": core.demand.listeners.size,
+      waits: core.demand.size,
+      wishes: core.demand.wishes.size,
+      ranges: core.demand.ranges.size - (this.options.sparse ? 0 : 1),
+      swarms: swarm === undefined ? 0 : 1
+    }
+    return Object.entries(left).flatMap(([what, count]) =>
+      count === 0 ? [] : [`${this.options.name}: ${count} ${what}`]
+    )
+  }
+
+  /** Requests that are not over, though nothing is missing. */
+  underWay(): ReadonlyArray<string> {
+    const swarm = currentSwarm(coreOf(this.feed!))
+    if (swarm === undefined) return []
+    const inFlight = [...swarm.members].reduce((sum, { peer }) => sum + peer.inFlight, 0)
+    const { reserved } = swarm.downloads
+    return reserved + inFlight === 0
+      ? []
+      : [`${this.options.name}: ${reserved} blocks reserved, ${inFlight} requests in flight`]
+  }
+}
