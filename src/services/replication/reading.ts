@@ -18,17 +18,19 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
   Effect.fnUntraced(function* (session: Session, answer: Answer) {
     const { connection, multiplexer } = session
     while (true) {
-      if (multiplexer.isKeeping) {
-        if (multiplexer.isHeld) yield* session.opened.wait
-        yield* handle(session, answer, multiplexer.resume())
+      if (multiplexer.isHeld) {
+        yield* session.opened.wait
         continue
       }
-      session.pulling = true
-      const arrays = yield* connection.pull
-      session.pulling = false
-      session.heard = true
-      if (arrays.length === 0) return yield* ended(session)
-      for (const bytes of arrays) yield* handle(session, answer, multiplexer.receive(bytes))
+      if (multiplexer.hasMore) yield* handle(session, answer, multiplexer.more())
+      else {
+        session.pulling = true
+        const arrays = yield* connection.pull
+        session.pulling = false
+        session.heard = true
+        if (arrays.length === 0) return yield* ended(session)
+        for (const bytes of arrays) yield* handle(session, answer, multiplexer.receive(bytes))
+      }
       for (const member of session.members.values()) {
         if (member.claims.length > 0) yield* store(member)
       }
@@ -41,15 +43,16 @@ const handle = Effect.fnUntraced(function* (
   answer: Answer,
   received: ReturnType<Session["multiplexer"]["receive"]>
 ) {
-  let next = received
-  while (Either.isLeft(next) || next.right.length > 0) {
-    if (Either.isLeft(next)) return yield* next.left
-    const now = yield* Clock.currentTimeMillis
-    const asked = session.handle(next.right, now)
-    if (Either.isLeft(asked)) return yield* asked.left
-    for (const channel of asked.right) yield* answer(channel)
-    // What came with the first feed's opening, if that was just answered.
-    next = session.multiplexer.resume()
+  const { multiplexer } = session
+  for (let events = received; ; events = multiplexer.more()) {
+    if (Either.isLeft(events)) return yield* events.left
+    if (events.right.length > 0) {
+      const now = yield* Clock.currentTimeMillis
+      const asked = session.handle(events.right, now)
+      if (Either.isLeft(asked)) return yield* asked.left
+      for (const channel of asked.right) yield* answer(channel)
+    }
+    if (!multiplexer.hasMore) return
   }
 })
 
