@@ -93,6 +93,8 @@ export class Peer {
   expired = 0
   /** Whether it left a Want without an answer. */
   ignoredWant = false
+  /** Blocks whose requests were taken back. */
+  readonly #cancelled = new Set<number>()
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
@@ -142,9 +144,10 @@ export class Peer {
       case "Want":
         return this.#want(message)
       case "Request":
+        this.#cancelled.delete(message.index)
         return this.options.upload ? this.#ask({ _tag: "Request", request: message }) : none
       case "Cancel":
-        return this.#cancelled(message)
+        return this.#cancel(message)
       case "Data":
         return this.#data(message, now)
       case "Extension":
@@ -280,13 +283,19 @@ export class Peer {
     return none
   }
 
-  #cancelled(cancel: Wire.Cancel): ReadonlyArray<Action> {
-    const at = this.asks.findIndex(
-      (ask) =>
-        ask._tag === "Request" && ask.request.index === cancel.index && ask.request.bytes === cancel.bytes
-    )
-    if (at >= 0) this.asks.splice(at, 1)
+  /** Noted, not looked for: who asks for thousands of blocks and takes each back would have us look at all for each. */
+  #cancel(cancel: Wire.Cancel): ReadonlyArray<Action> {
+    if (this.asks.length > 0 && this.#cancelled.size < MOST_ASKS) this.#cancelled.add(cancel.index)
     return none
+  }
+
+  /** Drops the asks that were taken back: called before their turn comes. */
+  dropCancelled(): void {
+    if (this.#cancelled.size === 0) return
+    const kept = this.asks.filter((ask) => ask._tag !== "Request" || !this.#cancelled.has(ask.request.index))
+    this.#cancelled.clear()
+    this.asks.length = 0
+    for (const ask of kept) this.asks.push(ask)
   }
 
   #data(data: Wire.Data, now: number): ReadonlyArray<Action> {

@@ -24,6 +24,7 @@ export const writing: (session: Session) => Effect.Effect<never, SessionError> =
       const now = yield* Clock.currentTimeMillis
       for (const member of session.members.values()) {
         member.write(now)
+        member.peer.dropCancelled()
         if (member.peer.asks.length > 0) {
           yield* answer(member)
           more ||= member.peer.asks.length > 0
