@@ -201,12 +201,10 @@ export class Peer {
     for (const region of this.#regions.keys()) this.#regions.set(region, true)
   }
 
-  /** Its requests, so that they can be given to others. */
-  abandon(): ReadonlyArray<number> {
-    const indexes = [...this.#inFlight.keys()]
+  /** Nothing is asked of it any more. */
+  abandon(): void {
     this.#inFlight.clear()
     this.#leaves.clear()
-    return indexes
   }
 
   #have(have: Wire.Have): ReadonlyArray<Action> {

@@ -194,7 +194,7 @@ export class Member implements Participant {
 
   /** A request is over: its block is stored, or will not come. */
   release(index: number): void {
-    this.swarm.downloads.release(index)
+    this.swarm.downloads.release(index, this.peer)
     this.#expected.remove(index)
     this.#relying.delete(index)
   }
