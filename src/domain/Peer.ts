@@ -176,6 +176,13 @@ export class Peer {
     return actions
   }
 
+  /** Regions that it knows are to be described to it anew. */
+  describe(regions: Iterable<number>): void {
+    for (const region of regions) {
+      this.asks.push({ _tag: "Describe", start: region * REGION_BLOCKS, length: REGION_BLOCKS })
+    }
+  }
+
   /** A request is sent. */
   requested(index: number, hash: boolean, bytes: number, now: number): void {
     ;(hash ? this.#leaves : this.#inFlight).set(index, { index, hash, bytes, at: now })
