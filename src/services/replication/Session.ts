@@ -50,8 +50,9 @@ export class Session {
   /** Ends the session from outside its fibers. */
   readonly over: Deferred.Deferred<void, SessionError>
   remote: Wire.Handshake | undefined
-  /** Whether bytes have come since the last tick; whether somebody is there to take them. */
+  /** Whether a frame has come whole since the last tick, and how many bytes; whether somebody is there to take them. */
   heard = false
+  came = 0
   pulling = false
   /** Whether we have nothing more to say, and have said so. */
   ending = false

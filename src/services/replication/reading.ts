@@ -27,9 +27,12 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
         session.pulling = true
         const arrays = yield* connection.pull
         session.pulling = false
-        session.heard = true
         if (arrays.length === 0) return yield* ended(session)
-        for (const bytes of arrays) yield* handle(session, answer, multiplexer.receive(bytes))
+        for (const bytes of arrays) {
+          session.came += bytes.length
+          yield* handle(session, answer, multiplexer.receive(bytes))
+        }
+        if (multiplexer.atBoundary) session.heard = true
       }
       for (const member of session.members.values()) {
         if (member.claims.length > 0) yield* store(member)
