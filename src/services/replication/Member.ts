@@ -18,6 +18,8 @@ export interface Host {
   readonly multiplexer: Multiplexer
   /** There is something to do for the writing fiber. */
   readonly wake: () => void
+  /** Messages that were answers at once, since the connection last took any. */
+  replies: number
   readonly onExtension: (member: Member, id: number, payload: Uint8Array) => void
   readonly onAck: (member: Member, start: number, length: number) => void
   /** The feed was closed under the session. */
@@ -113,6 +115,7 @@ export class Member implements Participant {
     for (const action of actions) {
       switch (action._tag) {
         case "Send":
+          this.host.replies++
           this.send(action.message)
           break
         case "Store":

@@ -21,6 +21,11 @@ import { Member } from "./Member.js"
 import { Signal } from "./Signal.js"
 import { swarmOf } from "./Swarm.js"
 
+/** What the other side makes us say, in messages that the connection did not take yet; who says so much more than it hears is hostile. */
+const MOST_REPLIES = 65_536
+/** Requests and Wants that wait for an answer, over all feeds. */
+const MOST_ASKS = 131_072
+
 export type SessionError = FeedClosed | NetworkError | ProtocolError | PutError | ServeError
 
 export interface SessionOptions {
@@ -64,6 +69,11 @@ export class Session {
     downloadedBlocks: 0,
     downloadedBytes: 0
   }
+  /** Messages that were answers at once, since the connection last took any. */
+  replies = 0
+  /** Feeds whose channels the other side has closed. */
+  #closed = 0
+  #left = false
 
   constructor(
     readonly connection: Connection,
@@ -158,7 +168,31 @@ export class Session {
         }
       }
     }
-    return Either.right(asked)
+    const problem = this.#tooMuch()
+    return problem === undefined ? Either.right(asked) : Either.left(problem)
+  }
+
+  /** What we hold for the other side is bounded over all feeds, too. */
+  #tooMuch(): ProtocolError | undefined {
+    let asks = 0
+    for (const { peer } of this.members.values()) asks += peer.asks.length
+    if (asks <= MOST_ASKS && this.replies <= MOST_REPLIES) return undefined
+    return new ProtocolError({
+      reason: "too-many",
+      detail: `${asks} requests and ${this.replies} replies wait`
+    })
+  }
+
+  #channelClosed(channel: Channel): ProtocolError | undefined {
+    const member = this.members.get(channel)
+    if (member === undefined) return undefined
+    const { isOwed } = member
+    member.finish()
+    this.members.delete(channel)
+    this.#closed++
+    return isOwed && !this.options.live
+      ? new ProtocolError({ reason: "ended-early", detail: "it closed a feed and owed blocks of it" })
+      : undefined
   }
 
   /** Counts the feeds that are over; true when the connection may end. */

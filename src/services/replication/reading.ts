@@ -105,7 +105,9 @@ const count = (member: Member, claims: ReadonlyArray<Claim>): void => {
     if (block === undefined || !member.core.bitfield.has(index)) continue
     totals.downloadedBlocks++
     totals.downloadedBytes += block.length
-    if (member.remoteAck) member.send({ _tag: "Have", start: index, length: 1, ack: true })
+    if (!member.remoteAck) continue
+    member.host.replies++
+    member.send({ _tag: "Have", start: index, length: 1, ack: true })
   }
 }
 

@@ -28,9 +28,11 @@ export const writing: (session: Session) => Effect.Effect<never, SessionError> =
         if (member.peer.asks.length > 0) {
           yield* answer(member)
           more ||= member.peer.asks.length > 0
+          // Answers of many feeds do not wait for each other.
+          if (multiplexer.size >= ANSWER_BYTES) yield* push(session)
         }
       }
-      if (multiplexer.size > 0) yield* connection.push(multiplexer.take())
+      if (multiplexer.size > 0) yield* push(session)
     }
     if (!session.ending && session.isDone) {
       session.ending = true
@@ -38,6 +40,13 @@ export const writing: (session: Session) => Effect.Effect<never, SessionError> =
     }
   }
 })
+
+/** What we said is said once: what is written after the end goes nowhere. */
+const push = (session: Session) => {
+  session.replies = 0
+  const bytes = session.multiplexer.take()
+  return session.ending ? Effect.void : session.connection.push(bytes)
+}
 
 /** Answers some of what a peer asks; the rest has its turn after the other feeds of the connection. */
 const answer = Effect.fnUntraced(function* (member: Member) {
