@@ -61,7 +61,6 @@ export class Session {
   pulling = false
   /** Whether we have nothing more to say, and have said so. */
   ending = false
-  #finished = 0
   /** Of feeds whose channel was closed. */
   readonly #past: PeerStats = {
     uploadedBlocks: 0,
@@ -119,6 +118,9 @@ export class Session {
       const seed = yield* this.crypto.randomBytes(8)
       const nonce = yield* this.crypto.randomBytes(24)
       if (core.closed) return yield* new FeedClosed()
+      // Nobody would ever take it out of its swarm again.
+      if (this.#left)
+        return yield* new ProtocolError({ reason: "ended-early", detail: "the connection is over" })
       const channel = yield* this.multiplexer.open(core.key, core.discoveryKey, nonce)
       const existing = this.members.get(channel)
       if (existing !== undefined) return existing
@@ -152,11 +154,8 @@ export class Session {
           for (const member of this.members.values()) this.#readyMaybe(member)
           break
         case "Closed": {
-          const member = this.members.get(event.channel)
-          if (member === undefined) break
-          member.finish()
-          addStats(this.#past, member.peer.stats)
-          this.members.delete(event.channel)
+          const problem = this.#channelClosed(event.channel)
+          if (problem !== undefined) return Either.left(problem)
           break
         }
         case "Message": {
@@ -188,6 +187,7 @@ export class Session {
     if (member === undefined) return undefined
     const { isOwed } = member
     member.finish()
+    addStats(this.#past, member.peer.stats)
     this.members.delete(channel)
     this.#closed++
     return isOwed && !this.options.live
@@ -199,9 +199,9 @@ export class Session {
   get isDone(): boolean {
     const { expectedFeeds } = this.options
     if (expectedFeeds === 0) return false
-    this.#finished = 0
-    for (const member of this.members.values()) if (member.finished) this.#finished++
-    return this.#finished >= expectedFeeds
+    let finished = this.#closed
+    for (const member of this.members.values()) if (member.finished) finished++
+    return finished >= expectedFeeds
   }
 
   /** What went over the connection, of all its feeds. */
@@ -213,6 +213,7 @@ export class Session {
 
   /** The session is over: its members leave their swarms. */
   leave(): void {
+    this.#left = true
     for (const member of this.members.values()) member.finish()
   }
 
