@@ -92,7 +92,7 @@ export class Hostile {
   constructor(
     readonly connection: Connection,
     readonly author: Feed.Feed,
-    crypto: Crypto["Type"],
+    readonly crypto: Crypto["Type"],
     readonly encrypt: boolean
   ) {
     this.multiplexer = new Multiplexer({ encrypt, handshake, xsalsa20: crypto.xsalsa20 })
