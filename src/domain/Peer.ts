@@ -97,6 +97,8 @@ export class Peer {
   readonly #cancelled = new Set<number>()
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
+  /** When the last answer came, and when the latest of those requests was sent that were answered. */
+  #answered = { at: Number.NEGATIVE_INFINITY, sent: Number.NEGATIVE_INFINITY }
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
   readonly #regions = new Map<number, boolean>()
   /** Regions that had nothing more for us: their bits are not kept. */
@@ -188,11 +190,15 @@ export class Peer {
     ;(hash ? this.#leaves : this.#inFlight).set(index, { index, hash, bytes, at: now })
   }
 
-  /** Gives up what was asked for before `deadline`, and no longer counts on its coming from here. */
+  /**
+   * Gives up what was asked for before `deadline`, and no longer counts on its coming from here. Answers come in order, mostly: as long as
+   * some come, those to later requests are under way, on a slow link for long; those to earlier ones are not.
+   */
   expire(deadline: number): ReadonlyArray<Action> {
     const actions: Array<Action> = []
+    const last = this.#answered
     for (const sent of this.#inFlight.values()) {
-      if (sent.at > deadline) break
+      if (sent.at > deadline || (last.at > deadline && sent.at >= last.sent)) break
       this.#inFlight.delete(sent.index)
       this.remote.set(sent.index, sent.index + 1, false)
       this.expired++
@@ -312,6 +318,7 @@ export class Peer {
     }
     if (sent !== undefined) {
       const full = this.free <= 0
+      this.#answered = { at: now, sent: Math.max(sent.at, this.#answered.sent) }
       ;(sent.hash ? this.#leaves : this.#inFlight).delete(sent.index)
       if (!sent.hash) this.window.answered(now - sent.at, value?.length ?? 0, full, now)
     }
