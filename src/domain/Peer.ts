@@ -98,8 +98,12 @@ export class Peer {
   /** Requests that were sent, and how many were when the window was last full. */
   #sent = 0
   #fullAt = 0
+  /** Blocks whose requests were taken back. */
+  readonly #cancelled = new Set<number>()
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
+  /** When the last answer came, and when the latest of those requests was sent that were answered. */
+  #answered = { at: Number.NEGATIVE_INFINITY, sent: Number.NEGATIVE_INFINITY }
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
   readonly #regions = new Map<number, boolean>()
   /** Regions that had nothing more for us: their bits are not kept. */
@@ -147,9 +151,10 @@ export class Peer {
       case "Want":
         return this.#want(message)
       case "Request":
+        this.#cancelled.delete(message.index)
         return this.options.upload ? this.#ask({ _tag: "Request", request: message }) : none
       case "Cancel":
-        return this.#cancelled(message)
+        return this.#cancel(message)
       case "Data":
         return this.#data(message, now)
       case "Extension":
@@ -178,6 +183,13 @@ export class Peer {
     return actions
   }
 
+  /** Regions that it knows are to be described to it anew. */
+  describe(regions: Iterable<number>): void {
+    for (const region of regions) {
+      this.asks.push({ _tag: "Describe", start: region * REGION_BLOCKS, length: REGION_BLOCKS })
+    }
+  }
+
   /** A request is sent. */
   requested(index: number, hash: boolean, bytes: number, now: number): void {
     const sent = { index, hash, bytes, at: now, number: ++this.#sent }
@@ -185,11 +197,15 @@ export class Peer {
     if (this.free <= 0) this.#fullAt = this.#sent
   }
 
-  /** Gives up what was asked for before `deadline`, and no longer counts on its coming from here. */
+  /**
+   * Gives up what was asked for before `deadline`, and no longer counts on its coming from here. Answers come in order, mostly: as long as
+   * some come, those to later requests are under way, on a slow link for long; those to earlier ones are not.
+   */
   expire(deadline: number): ReadonlyArray<Action> {
     const actions: Array<Action> = []
+    const last = this.#answered
     for (const sent of this.#inFlight.values()) {
-      if (sent.at > deadline) break
+      if (sent.at > deadline || (last.at > deadline && sent.at >= last.sent)) break
       this.#inFlight.delete(sent.index)
       this.remote.set(sent.index, sent.index + 1, false)
       this.expired++
@@ -205,12 +221,10 @@ export class Peer {
     for (const region of this.#regions.keys()) this.#regions.set(region, true)
   }
 
-  /** Its requests, so that they can be given to others. */
-  abandon(): ReadonlyArray<number> {
-    const indexes = [...this.#inFlight.keys()]
+  /** Nothing is asked of it any more. */
+  abandon(): void {
     this.#inFlight.clear()
     this.#leaves.clear()
-    return indexes
   }
 
   #have(have: Wire.Have): ReadonlyArray<Action> {
@@ -288,13 +302,19 @@ export class Peer {
     return none
   }
 
-  #cancelled(cancel: Wire.Cancel): ReadonlyArray<Action> {
-    const at = this.asks.findIndex(
-      (ask) =>
-        ask._tag === "Request" && ask.request.index === cancel.index && ask.request.bytes === cancel.bytes
-    )
-    if (at >= 0) this.asks.splice(at, 1)
+  /** Noted, not looked for: who asks for thousands of blocks and takes each back would have us look at all for each. */
+  #cancel(cancel: Wire.Cancel): ReadonlyArray<Action> {
+    if (this.asks.length > 0 && this.#cancelled.size < MOST_ASKS) this.#cancelled.add(cancel.index)
     return none
+  }
+
+  /** Drops the asks that were taken back: called before their turn comes. */
+  dropCancelled(): void {
+    if (this.#cancelled.size === 0) return
+    const kept = this.asks.filter((ask) => ask._tag !== "Request" || !this.#cancelled.has(ask.request.index))
+    this.#cancelled.clear()
+    this.asks.length = 0
+    for (const ask of kept) this.asks.push(ask)
   }
 
   #data(data: Wire.Data, now: number): ReadonlyArray<Action> {
@@ -307,6 +327,7 @@ export class Peer {
     if (sent !== undefined) {
       // Answers come many at a time: what counts is whether the window was full since this one was asked for.
       const full = sent.number <= this.#fullAt
+      this.#answered = { at: now, sent: Math.max(sent.at, this.#answered.sent) }
       ;(sent.hash ? this.#leaves : this.#inFlight).delete(sent.index)
       if (!sent.hash) this.window.answered(now - sent.at, value?.length ?? 0, full, now)
     }

@@ -3,6 +3,7 @@
  *
  *     own silence for 4 ticks             a keep-alive
  *     the other's silence for 6 ticks     the connection is dead
+ *     no handshake within 6 ticks         the connection is dead
  *     a request unanswered for 6 ticks    given up: others may be asked
  */
 import { Clock, Deferred, Duration, Effect } from "effect"
@@ -11,6 +12,8 @@ import type { Session, SessionError } from "./Session.js"
 
 const TICKS_SILENT = 4
 const TICKS_DEAD = 6
+/** Bytes between two ticks that count as a sign of life though they complete no frame: a large one may take long. */
+const LEAST_BYTES = 256
 
 export const ticking: (session: Session) => Effect.Effect<never, SessionError> = Effect.fnUntraced(function* (
   session: Session
@@ -19,17 +22,23 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
   if (tick === 0) return yield* Effect.never
   let silent = 0
   let unheard = 0
+  let unknown = 0
   let endedFor = 0
   let waiting = 0
   while (true) {
     yield* Effect.sleep(Duration.millis(tick))
     const now = yield* Clock.currentTimeMillis
     // While we are busy with what came, silence is ours.
-    if (session.heard || !session.pulling) unheard = 0
+    if (session.heard || session.came >= LEAST_BYTES || !session.pulling) unheard = 0
     else unheard++
     session.heard = false
+    session.came = 0
+    // An honest side that has opened a feed says the two in one breath.
+    unknown = session.multiplexer.opened > 0 && session.remote === undefined ? unknown + 1 : 0
     if (session.ending) {
       if (++endedFor > TICKS_DEAD) Deferred.unsafeDone(session.over, Effect.void)
+    } else if (unknown >= TICKS_DEAD) {
+      return yield* new ProtocolError({ reason: "timeout", detail: "it did not shake hands" })
     } else if (unheard >= TICKS_DEAD) {
       return yield* new ProtocolError({
         reason: "timeout",
@@ -48,7 +57,7 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     if (waiting > TICKS_DEAD) {
       for (const member of session.members.values()) member.peer.settleWants()
     }
-    if (++silent >= TICKS_SILENT) {
+    if (++silent >= TICKS_SILENT && !session.ending) {
       silent = 0
       session.multiplexer.keepAlive()
       session.wake()
