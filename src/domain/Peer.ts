@@ -96,6 +96,10 @@ export class Peer {
   /** Requests that were sent, and how many were when the window was last full. */
   #sent = 0
   #fullAt = 0
+  /** The latest of the requests that were answered; when one was last; what was so at each look for late ones. */
+  #answered = 0
+  #answeredAt = Number.NEGATIVE_INFINITY
+  #looks: Array<{ readonly at: number; readonly answered: number }> = []
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
@@ -183,17 +187,29 @@ export class Peer {
     if (this.free <= 0) this.#fullAt = this.#sent
   }
 
-  /** Gives up what was asked for before `deadline`, and no longer counts on its coming from here. */
-  expire(deadline: number): ReadonlyArray<Action> {
+  /**
+   * Gives up what was asked for `patience` milliseconds ago or earlier, and no longer counts on its coming from here: unless answers come, and none
+   * to what was asked for later. On a slow link a request waits for those before it.
+   */
+  expire(now: number, patience: number): ReadonlyArray<Action> {
+    const deadline = now - patience
+    const stalled = this.#answeredAt <= deadline
+    const overtaken = this.#looks.findLast(({ at }) => at <= deadline)?.answered ?? 0
+    this.#looks = [
+      ...this.#looks.filter(({ at }) => at > deadline - patience),
+      { at: now, answered: this.#answered }
+    ]
+    const isLate = ({ at, number }: Sent) => at <= deadline && (stalled || number < overtaken)
     const actions: Array<Action> = []
     for (const sent of this.#inFlight.values()) {
       if (sent.at > deadline) break
+      if (!isLate(sent)) continue
       this.#inFlight.delete(sent.index)
       this.remote.set(sent.index, sent.index + 1, false)
       this.expired++
       actions.push({ _tag: "Release", index: sent.index })
     }
-    for (const sent of this.#leaves.values()) if (sent.at <= deadline) this.#leaves.delete(sent.index)
+    for (const sent of this.#leaves.values()) if (isLate(sent)) this.#leaves.delete(sent.index)
     return actions
   }
 
@@ -302,6 +318,8 @@ export class Peer {
       return [{ _tag: "Send", message: { _tag: "Unhave", start: index, length: 1 } }]
     }
     if (sent !== undefined) {
+      this.#answered = Math.max(this.#answered, sent.number)
+      this.#answeredAt = now
       // Answers come many at a time: what counts is whether the window was full since this one was asked for.
       const full = sent.number <= this.#fullAt
       ;(sent.hash ? this.#leaves : this.#inFlight).delete(sent.index)

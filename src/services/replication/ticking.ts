@@ -3,7 +3,8 @@
  *
  *     own silence for 4 ticks             a keep-alive
  *     the other's silence for 6 ticks     the connection is dead
- *     a request unanswered for 6 ticks    given up: others may be asked
+ *     a request unanswered for 6 ticks,
+ *     though others are answered, or none    given up: others may be asked
  */
 import { Clock, Deferred, Duration, Effect } from "effect"
 import { ProtocolError } from "../../domain/Errors.js"
@@ -27,6 +28,7 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     // While we are busy with what came, silence is ours.
     if (session.heard || !session.pulling) unheard = 0
     else unheard++
+    const arriving = session.heard && !session.multiplexer.atBoundary
     session.heard = false
     if (session.ending) {
       if (++endedFor > TICKS_DEAD) Deferred.unsafeDone(session.over, Effect.void)
@@ -39,7 +41,8 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     let open = 0
     for (const member of session.members.values()) {
       if (member.finished) continue
-      member.perform(member.peer.expire(now - TICKS_DEAD * tick))
+      // A block that is on its way may take long: the others wait for it.
+      if (!arriving) member.perform(member.peer.expire(now, TICKS_DEAD * tick))
       open += member.peer.openWants
       // Requests may have become slow enough for others to take them over.
       member.look()
