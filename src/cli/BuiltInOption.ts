@@ -23,3 +23,14 @@ export const problem = (args: ReadonlyArray<string>): string | undefined => {
   }
   return undefined
 }
+
+/** A completion script without what is refused here: `--wizard`, and `sh` among the shells. */
+export const offerable = (script: string): string =>
+  script
+    .split("\n")
+    .filter((line) => !/ -l wizard |'--wizard\[/.test(line))
+    .map((line) => line.replace(" --wizard", "").replace("{sh'',", "{").replace("(sh bash ", "(bash "))
+    .join("\n")
+
+export const asksForCompletions = (args: ReadonlyArray<string>): boolean =>
+  ownArguments(args).some((arg) => arg.split("=", 1)[0] === "--completions")

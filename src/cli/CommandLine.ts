@@ -6,15 +6,18 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as FileSystem from "@effect/platform/FileSystem"
-import { Console, Context, Effect, Layer, Logger } from "effect"
+import { Console, Context, Effect, Layer, Logger, identity } from "effect"
 import { stripVTControlCharacters } from "node:util"
 import manifest from "../../package.json" with { type: "json" }
 import * as append from "./commands/append.js"
 import * as audit from "./commands/audit.js"
 import * as cat from "./commands/cat.js"
+import * as clone from "./commands/clone.js"
 import * as create from "./commands/create.js"
 import * as get from "./commands/get.js"
 import * as info from "./commands/info.js"
+import * as serve from "./commands/serve.js"
+import * as tail from "./commands/tail.js"
 import * as verify from "./commands/verify.js"
 import * as BuiltInOption from "./BuiltInOption.js"
 import { misused } from "./Failure.js"
@@ -42,7 +45,10 @@ const hypercore = Command.make("hypercore").pipe(
     cat.cat,
     info.info,
     verify.verify,
-    audit.audit
+    audit.audit,
+    serve.serve,
+    clone.clone,
+    tail.tail
   ])
 )
 
@@ -53,11 +59,22 @@ const PAGES = [
   HelpPage.make(cat.cat, cat.examples),
   HelpPage.make(info.info, info.examples),
   HelpPage.make(verify.verify, verify.examples),
-  HelpPage.make(audit.audit, audit.examples)
+  HelpPage.make(audit.audit, audit.examples),
+  HelpPage.make(serve.serve, serve.examples),
+  HelpPage.make(clone.clone, clone.examples),
+  HelpPage.make(tail.tail, tail.examples)
 ]
 
 /** The options without a value, of all commands. */
-const FLAGS = new Set(["--lines", "--create", "--durable", "--no-progress", "--json", "--read-only"])
+const FLAGS = new Set([
+  "--lines",
+  "--create",
+  "--durable",
+  "--no-progress",
+  "--json",
+  "--read-only",
+  "--live"
+])
 
 const parseAndRun = Command.run(hypercore, {
   name: "hypercore",
@@ -69,15 +86,17 @@ const parseAndRun = Command.run(hypercore, {
  * @effect/cli writes to a terminal, in colours, what may go into a pipe. What it says of a wrong call is left out here, because
  * it comes back as the failure too and is reported once, as any other.
  */
-const withOwnConsole = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Console.consoleWith((console) =>
-    Effect.withConsole(self, {
-      ...console,
-      log: (text: unknown) =>
-        Effect.ignore(StandardOutput.write(`${stripVTControlCharacters(String(text)).trimEnd()}\n`)),
-      error: () => Effect.void
-    })
-  )
+const withOwnConsole =
+  (edit: (text: string) => string) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Console.consoleWith((console) =>
+      Effect.withConsole(self, {
+        ...console,
+        log: (text: unknown) =>
+          Effect.ignore(StandardOutput.write(`${edit(stripVTControlCharacters(String(text)).trimEnd())}\n`)),
+        error: () => Effect.void
+      })
+    )
 
 /** Logs (`--log-level debug`) go to standard error: standard output belongs to the blocks. */
 const logger = Logger.replace(
@@ -115,7 +134,8 @@ export const run = (argv: ReadonlyArray<string>) =>
     if (page !== "none") return yield* StandardOutput.write(`${HelpPage.ofCommand(page)}\n`)
     const problem = BuiltInOption.problem(args)
     if (problem !== undefined) return yield* misused(problem)
-    yield* withOwnConsole(parseAndRun([...argv.slice(0, 2), ...shieldFlags(args, FLAGS)])).pipe(
+    yield* parseAndRun([...argv.slice(0, 2), ...shieldFlags(args, FLAGS)]).pipe(
+      withOwnConsole(BuiltInOption.asksForCompletions(args) ? BuiltInOption.offerable : identity),
       Effect.catchIf(isUnknownCommand, () => misused(unknownCommand(args)))
     )
   }).pipe(Effect.provide(environment))

@@ -7,11 +7,17 @@ import { CommandFailed, failed } from "./Failure.js"
 import * as Operand from "./Operand.js"
 import * as Parser from "./Parser.js"
 
+const directoryOf = (description: string) =>
+  Args.directory({ name: "dir", exists: "either" }).pipe(
+    Args.withDescription(description),
+    Args.mapEffect(Parser.forArgument(Operand.parse))
+  )
+
 /** The argument `<dir>`. Whether there is a feed is for opening to say. */
-export const directory = Args.directory({ name: "dir", exists: "either" }).pipe(
-  Args.withDescription("The feed's directory."),
-  Args.mapEffect(Parser.forArgument(Operand.parse))
-)
+export const directory = directoryOf("The feed's directory.")
+
+/** The arguments `<dir>...`, at least one. */
+export const directories = directoryOf("The feeds' directories.").pipe(Args.atLeast(1))
 
 /** What any operation of a feed fails with: tagged, and explained by its message. */
 export interface FeedFailure {
@@ -43,6 +49,8 @@ export const explain =
     switch (`${error._tag} ${error.reason ?? ""}`) {
       case "OpenRefused missing":
         return failed(because(`${directory}: no feed is stored here`, hints.missing))
+      case "StorageError full":
+        return failed(`${directory}: the disk is full`)
       case "OpenRefused exists":
         return failed(`${directory}: ${error.detail}`)
       case "StorageError locked":
@@ -73,5 +81,7 @@ export const open = (
   Effect.mapError(attempt(directory, options), explain(directory, { missing: CREATE_HINT, ...hints }))
 
 /** Opens the feed for reading, also while another process writes to it. */
-export const openReadOnly = (directory: string): Effect.Effect<Feed.Feed, CommandFailed, Scope.Scope> =>
-  open(directory, { readOnly: true })
+export const openReadOnly = (
+  directory: string,
+  options: Feed.OpenOptions = {}
+): Effect.Effect<Feed.Feed, CommandFailed, Scope.Scope> => open(directory, { ...options, readOnly: true })

@@ -59,6 +59,8 @@ const toRows = (rows: ReadonlyArray<Row>): Array<string> =>
 /** Said of every option by @effect/cli, and true of all of ours. */
 const OBVIOUS = "This setting is optional."
 const REPEATED = "This argument may be repeated zero or more times."
+const REPEATED_ONCE = "This argument must be repeated at least 1 times."
+const UNSAID = new Set([OBVIOUS, REPEATED, REPEATED_ONCE])
 
 interface Described {
   readonly description: string
@@ -72,11 +74,11 @@ const describe = ({ help }: Page): Described => {
     if (doc._tag === "Paragraph") described.description = plain(doc)
     if (doc._tag !== "DescriptionList") continue
     for (const [span, definition] of doc.definitions) {
-      const name = plain(HelpDoc.p(span))
+      const name = plain(HelpDoc.p(span)).replace(" 1+", "...")
       // The first paragraph is the type of the value.
       const texts = flatten(definition).slice(1).map(plain)
       const shown = texts.includes(REPEATED) ? `[${name}]` : name
-      const text = texts.filter((text) => text !== OBVIOUS && text !== REPEATED).join(" ")
+      const text = texts.filter((text) => !UNSAID.has(text)).join(" ")
       described[name.startsWith("-") ? "options" : "arguments"].push([shown, text])
     }
   }

@@ -1,7 +1,8 @@
 /** Keys as users give them: a public key in hexadecimal, a secret key in a file. */
+import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
-import { Effect, Either, type Option } from "effect"
+import { Effect, Either, Option } from "effect"
 import { Crypto, fromHex } from "../index.js"
 import { CryptoNode } from "../node.js"
 import { type CommandFailed, failed } from "./Failure.js"
@@ -24,6 +25,20 @@ export const publicKey = Options.text("key").pipe(
   Options.withPseudoName("hex"),
   Options.mapEffect(Parser.forOption("key", parsePublicKey)),
   Options.optional
+)
+
+/** `--key` of a feed that is stored, as what opening takes. */
+export const ofStored = publicKey.pipe(
+  Options.withDescription(
+    "The feed's key: for when the file that holds it is lost, or to be sure which feed it is."
+  ),
+  Options.map(Option.match({ onNone: () => ({}), onSome: (key) => ({ key }) }))
+)
+
+/** `<key>`: 64 hexadecimal digits. */
+export const publicKeyArgument = Args.text({ name: "key" }).pipe(
+  Args.withDescription("The feed's key: 64 hexadecimal digits."),
+  Args.mapEffect(Parser.forArgument(parsePublicKey))
 )
 
 /** `--secret-key-file`: its name. */

@@ -4,16 +4,18 @@ import { SingleBar } from "cli-progress"
 import { Clock, Effect, Option, type Scope } from "effect"
 
 export interface ProgressBar {
-  /** Work done so far, in the unit of the whole. */
-  readonly update: (done: number) => Effect.Effect<void>
+  /** Work done so far, in the unit of the whole, which may be known only now or have grown. */
+  readonly update: (done: number, whole?: number) => Effect.Effect<void>
 }
 
 export interface ProgressBarOptions {
   readonly hidden: boolean
   /** Without it there is no bar, only what `describe` says. */
   readonly whole: Option.Option<number>
-  /** Says what is `done`, of how much, at what rate a second. */
-  readonly describe: (done: number, rate: number) => string
+  /** Done before we began. Default 0. */
+  readonly before?: number
+  /** Says what is `done`, of how much, at what rate a second; `seconds` since we began. */
+  readonly describe: (done: number, rate: number, seconds: number) => string
 }
 
 /** `--no-progress` */
@@ -34,15 +36,17 @@ export const make = (options: ProgressBarOptions): Effect.Effect<ProgressBar, ne
           (bar) => Effect.sync(() => bar.stop())
         )
         return {
-          update: (done) =>
+          update: (done, whole) =>
             Effect.map(Clock.currentTimeMillis, (now) => {
-              const rate = (1000 * done) / Math.max(now - start, 1)
-              bar.update(done, { detail: options.describe(done, rate) })
+              const seconds = Math.max(now - start, 1) / 1000
+              const rate = (done - (options.before ?? 0)) / seconds
+              if (whole !== undefined) bar.setTotal(whole)
+              bar.update(done, { detail: options.describe(done, rate, seconds) })
             })
         }
       })
 
-const show = ({ whole, describe }: ProgressBarOptions): SingleBar => {
+const show = ({ before = 0, describe, whole }: ProgressBarOptions): SingleBar => {
   const bar = new SingleBar({
     format: Option.isSome(whole) ? "{bar} {percentage}%  {detail}  {eta_formatted} left" : "{detail}",
     barsize: 30,
@@ -53,8 +57,8 @@ const show = ({ whole, describe }: ProgressBarOptions): SingleBar => {
   })
   bar.start(
     Option.getOrElse(whole, () => 0),
-    0,
-    { detail: describe(0, 0) }
+    before,
+    { detail: describe(before, 0, 0) }
   )
   return bar
 }

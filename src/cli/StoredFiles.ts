@@ -1,33 +1,39 @@
 /** What a feed's files say by their sizes alone, which an open feed does not tell. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import { Effect } from "effect"
+import * as fs from "node:fs"
 import * as path from "node:path"
+import type { FileName } from "../index.js"
 
-export interface StoredFiles {
-  readonly secretKey: boolean
-  /** The log's length as the last entry of `signatures` claims it. */
-  readonly signedLength: number
-}
-
+const KEY_SIZE = 32
 const SECRET_KEY_SIZE = 64
 const HEADER_SIZE = 32
-const SIGNATURE_SIZE = 64
 
-/**
- * Look before the feed is opened: the log only grows, so an open feed that is shorter than what was claimed before has a
- * last signature that does not hold.
- */
-export const look = (directory: string): Effect.Effect<StoredFiles, never, FileSystem.FileSystem> =>
+const sizeOf = (directory: string, file: string): Effect.Effect<number, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fileSystem = yield* FileSystem.FileSystem
-    const size = (file: string) =>
-      fileSystem.stat(path.join(directory, file)).pipe(
-        Effect.map((info) => Number(info.size)),
-        Effect.orElseSucceed(() => 0)
-      )
-    const signatures = Math.max(0, (yield* size("signatures")) - HEADER_SIZE)
-    return {
-      secretKey: (yield* size("secret_key")) >= SECRET_KEY_SIZE,
-      signedLength: Math.floor(signatures / SIGNATURE_SIZE)
-    }
+    return Number((yield* fileSystem.stat(path.join(directory, file))).size)
+  }).pipe(Effect.orElseSucceed(() => 0))
+
+/** By its size: who may not read the secret key can still see that it is there. */
+export const hasSecretKey = (directory: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
+  Effect.map(sizeOf(directory, "secret_key"), (size) => size >= SECRET_KEY_SIZE)
+
+/** Whether the directory looks like a feed that cannot be appended to. */
+export const lacksSecretKey = (directory: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    if (yield* hasSecretKey(directory)) return false
+    const isFeed = (yield* sizeOf(directory, "key")) === KEY_SIZE
+    return isFeed || (yield* sizeOf(directory, "signatures")) > HEADER_SIZE
   })
+
+const FILES: ReadonlyArray<FileName> = ["key", "secret_key", "tree", "signatures", "bitfield", "data"]
+
+/** Removes a feed that was just made and holds nothing, with its directory if nothing else is in it. */
+export const discard = (directory: string): Effect.Effect<void> =>
+  Effect.ignore(
+    Effect.try(() => {
+      for (const file of FILES) fs.rmSync(path.join(directory, file), { force: true })
+      fs.rmdirSync(directory)
+    })
+  )

@@ -3,6 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Exit } from "effect"
 import * as CommandLine from "./CommandLine.js"
 import { report } from "./Failure.js"
+import * as StandardError from "./StandardError.js"
 
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const
 
@@ -14,12 +15,6 @@ for (const [name, number] of Object.entries(SIGNALS)) {
   })
 }
 
-/** Ends once the line is written, or cannot be. */
-const complain = (line: string) =>
-  Effect.async<void>((resume) => {
-    process.stderr.write(`hypercore: ${line}\n`, () => resume(Effect.void))
-  })
-
 let exitCode = 0
 
 const main = CommandLine.run(process.argv).pipe(
@@ -27,7 +22,7 @@ const main = CommandLine.run(process.argv).pipe(
     if (signal !== 0) return Effect.interrupt
     const { exitCode: code, message } = report(cause)
     exitCode = code
-    return message === "" ? Effect.void : complain(message)
+    return message === "" ? Effect.void : StandardError.complain(message)
   })
 )
 

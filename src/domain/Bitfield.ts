@@ -26,6 +26,13 @@ const maskWithin = (at: number, start: number, end: number): number => {
 
 const NODES_A_PAGE = 2 * BLOCKS_A_PAGE
 
+/** The blocks of [start, end) came to be held, or not to be. */
+export interface HeldChange {
+  readonly start: number
+  readonly end: number
+  readonly held: boolean
+}
+
 export class Bitfield implements HeldNodes {
   constructor(readonly pages: BitfieldPages = new BitfieldPages()) {}
 
@@ -154,6 +161,33 @@ export class Bitfield implements HeldNodes {
       above = FlatTree.parent(above)
       if (this.hasNode(above)) this.#writeNodeBit(above, false)
     }
+  }
+
+  /** The runs of blocks that `other` holds and this one does not, and the other way round. */
+  changesTo(other: Bitfield): ReadonlyArray<HeldChange> {
+    const changes: Array<HeldChange & { end: number }> = []
+    const numbers = new Set([...this.pages.numbers(), ...other.pages.numbers()])
+    for (const k of [...numbers].sort((a, b) => a - b)) {
+      for (let at = k * (BLOCKS_A_PAGE / 8); at < (k + 1) * (BLOCKS_A_PAGE / 8); at++) {
+        const after = other.haveByte(at)
+        const different = this.haveByte(at) ^ after
+        for (let bit = different === 0 ? 8 : 0; bit < 8; bit++) {
+          const mask = 128 >> bit
+          if ((different & mask) === 0) continue
+          const block = 8 * at + bit
+          const held = (after & mask) !== 0
+          const last = changes[changes.length - 1]
+          if (last?.held === held && last.end === block) last.end++
+          else changes.push({ start: block, end: block + 1, held })
+        }
+      }
+    }
+    return changes
+  }
+
+  /** Takes over the bits of `other`, which is not used any more. */
+  become(other: Bitfield): void {
+    this.pages.replace(other.pages)
   }
 
   /** First block of [start, end) whose have-bit is `held`. */

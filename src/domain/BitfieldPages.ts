@@ -34,16 +34,25 @@ export class BitfieldPages {
     this.index = { start: HAVE_BYTES + TREE_BYTES, size: pageSize - HAVE_BYTES - TREE_BYTES }
   }
 
-  /** Takes over `bytes`, the file after its header, as its pages; a torn last page is padded with zeros. */
-  load(bytes: Uint8Array): void {
-    for (let start = 0, k = 0; start < bytes.length; start += this.pageSize, k++) {
+  /** Takes over `bytes`, the file from page `first` on, as its pages; a torn last page is padded with zeros. */
+  load(bytes: Uint8Array, first = 0): void {
+    for (let start = 0, k = first; start < bytes.length; start += this.pageSize, k++) {
       const page = bytes.subarray(start, start + this.pageSize)
       if (isBlank(page)) continue
       const whole = page.length === this.pageSize ? page : new Uint8Array(this.pageSize)
       if (whole !== page) whole.set(page)
       this.#pages.set(k, whole)
     }
-    this.count = Math.ceil(bytes.length / this.pageSize)
+    this.count = first + Math.ceil(bytes.length / this.pageSize)
+    this.#numbers = undefined
+  }
+
+  /** Takes over the pages of `other`, which is not used any more. */
+  replace(other: BitfieldPages): void {
+    this.#pages.clear()
+    for (const [k, page] of other.#pages) this.#pages.set(k, page)
+    this.count = other.count
+    this.#dirty.clear()
     this.#numbers = undefined
   }
 

@@ -43,28 +43,50 @@ const literal = (bits: Uint8Array, from: number, to: number, out: Uint8Array, of
   return start + to - from
 }
 
+/** Part of a bitfield: `count` bytes from byte `at` on, `literal` if given, else all ones. Zeros are no run. */
+export type VisitRun = (at: number, count: number, literal: Uint8Array | undefined) => void
+
 /**
- * The bitfield that `bytes` stand for, in a fresh array, padded with zeros to a multiple of 4 bytes. One longer than `maxLength`
- * bytes, padding included, is refused before anything is allocated: `too-large`.
+ * The bitfield that `bytes` stand for, run by run: what is said in few bytes costs little. One longer than `maxLength` bytes, padded to
+ * a multiple of 4, is refused before anything is visited: `too-large`. Gives its padded length.
  */
-export const decode = (bytes: Uint8Array, maxLength: number): Either.Either<Uint8Array, ProtocolError> => {
+export const eachRun = (
+  bytes: Uint8Array,
+  maxLength: number,
+  visit: VisitRun
+): Either.Either<number, ProtocolError> => {
   const length = decodedLength(bytes, maxLength)
   if (typeof length !== "number") return Either.left(length)
-  const bits = new Uint8Array(length)
   const reader = new Varint.Reader(bytes, 0, bytes.length)
   let at = 0
   while (reader.offset < reader.end) {
     const head = reader.varint()
     const count = countOf(head)
     if ((head & 1) === 0) {
-      bits.set(bytes.subarray(reader.offset, reader.offset + count), at)
+      visit(at, count, bytes.subarray(reader.offset, reader.offset + count))
       reader.offset += count
     } else if ((head & 2) !== 0) {
-      bits.fill(0xff, at, at + count)
+      visit(at, count, undefined)
     }
     at += count
   }
-  return Either.right(bits)
+  return Either.right(length)
+}
+
+/** The bitfield in a fresh array, as for `eachRun`. */
+export const decode = (bytes: Uint8Array, maxLength: number): Either.Either<Uint8Array, ProtocolError> => {
+  const runs: Array<Parameters<VisitRun>> = []
+  return Either.map(
+    eachRun(bytes, maxLength, (...run) => runs.push(run)),
+    (length) => {
+      const bits = new Uint8Array(length)
+      for (const [at, count, literal] of runs) {
+        if (literal === undefined) bits.fill(0xff, at, at + count)
+        else bits.set(literal, at)
+      }
+      return bits
+    }
+  )
 }
 
 /** Bytes that a head stands for. Bit operators see the low 32 bits of a number, which are all that `& 3` needs. */

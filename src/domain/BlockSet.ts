@@ -1,17 +1,30 @@
 /**
  * A sparse set of blocks: what a peer says that it has. Like the have-bits of `Bitfield`, one bit a block from the most
- * significant bit of a byte on, in pages of 8192 blocks; a page without blocks takes no memory.
+ * significant bit of a byte on, in pages of 8192 blocks, in groups of 128 pages. Pages without blocks, or without any but blocks, take
+ * no memory, and a range costs a step a group, or a page where it does not cover a group: a peer says 2^46 blocks in ten bytes.
  */
 export const PAGE_BLOCKS = 8192
 const PAGE_BYTES = PAGE_BLOCKS / 8
+const GROUP_PAGES = 128
+const GROUP_BLOCKS = GROUP_PAGES * PAGE_BLOCKS
+const GROUP_BYTES = GROUP_PAGES * PAGE_BYTES
+
+/** Stands for each page that has all its blocks. Never written to. */
+const FULL = new Uint8Array(PAGE_BYTES).fill(0xff)
+
+type Group = Array<Uint8Array | undefined>
 
 export class BlockSet {
-  readonly #pages = new Map<number, Uint8Array>()
+  readonly #groups = new Map<number, Group>()
 
   /** The byte with the bits of blocks 8 `at` .. 8 `at` + 7. */
   byte(at: number): number {
-    const page = this.#pages.get(Math.floor(at / PAGE_BYTES))
-    return page === undefined ? 0 : page[at % PAGE_BYTES]!
+    const inGroup = at % GROUP_BYTES
+    const group = this.#groups.get((at - inGroup) / GROUP_BYTES)
+    if (group === undefined) return 0
+    const inPage = inGroup % PAGE_BYTES
+    const page = group[(inGroup - inPage) / PAGE_BYTES]
+    return page === undefined ? 0 : page[inPage]!
   }
 
   has(block: number): boolean {
@@ -19,71 +32,108 @@ export class BlockSet {
     return (this.byte((block - bit) / 8) & (128 >> bit)) !== 0
   }
 
-  /** Adds or removes [start, end). Costs a step for every eight blocks of it: the caller bounds it. */
+  /** Adds or removes [start, end). Costs a step for every group of it: the caller bounds it. */
   set(start: number, end: number, held: boolean): void {
-    for (let at = Math.floor(start / 8); 8 * at < end; at++) {
-      const first = Math.max(start - 8 * at, 0)
-      const last = Math.min(end - 8 * at, 8)
-      const mask = (0xff >> first) & (0xff << (8 - last)) & 0xff
-      const before = this.byte(at)
-      const after = held ? before | mask : before & ~mask
-      if (after !== before) this.#page(at)[at % PAGE_BYTES] = after
+    for (let from = start; from < end;) {
+      const inGroup = from % GROUP_BLOCKS
+      const number = (from - inGroup) / GROUP_BLOCKS
+      const count = Math.min(end - from, GROUP_BLOCKS - inGroup)
+      if (count < GROUP_BLOCKS) this.#setPages(number, inGroup, inGroup + count, held)
+      else if (held) this.#group(number).fill(FULL)
+      else this.#groups.delete(number)
+      from += count
     }
   }
 
-  /** Replaces the bits from `start`, the first block of a page, by `bits`. */
-  load(start: number, bits: Uint8Array): void {
-    for (let from = 0; from < bits.length; from += PAGE_BYTES) {
-      const number = start / PAGE_BLOCKS + from / PAGE_BYTES
-      const part = bits.subarray(from, from + PAGE_BYTES)
-      if (part.every((byte) => byte === 0)) {
-        this.#pages.delete(number)
-        continue
-      }
-      const page = new Uint8Array(PAGE_BYTES)
-      page.set(part)
-      this.#pages.set(number, page)
-    }
-  }
-
-  /** Forgets every block of the pages that lie in [start, end), which are multiples of a page. */
-  drop(start: number, end: number): void {
-    for (const number of this.#pages.keys()) {
-      if (number * PAGE_BLOCKS >= start && number * PAGE_BLOCKS < end) this.#pages.delete(number)
+  /** Replaces the bits of blocks 8 `at`, ... by those of `bytes`. */
+  write(at: number, bytes: Uint8Array): void {
+    for (let from = 0; from < bytes.length;) {
+      const inPage = (at + from) % PAGE_BYTES
+      const part = bytes.subarray(from, from + PAGE_BYTES - inPage)
+      const number = (at + from - inPage) / PAGE_BYTES
+      ownPage(this.#group(Math.floor(number / GROUP_PAGES)), number % GROUP_PAGES).set(part, inPage)
+      from += part.length
     }
   }
 
   /** First byte at or after `at`, before byte `end`, that is not zero; `end` when there is none. What is not there costs nothing. */
   nextHeldByte(at: number, end: number): number {
-    let next = at
-    while (next < end) {
-      const number = Math.floor(next / PAGE_BYTES)
-      const page = this.#pages.get(number)
-      if (page === undefined) {
-        next = this.#nextPage(number) * PAGE_BYTES
+    for (let next = at; next < end;) {
+      const inGroup = next % GROUP_BYTES
+      const first = next - inGroup
+      const group = this.#groups.get(first / GROUP_BYTES)
+      if (group === undefined) {
+        next = this.#nextGroup(first / GROUP_BYTES) * GROUP_BYTES
         continue
       }
-      const first = number * PAGE_BYTES
-      for (let i = next - first; i < PAGE_BYTES; i++) if (page[i] !== 0) return Math.min(first + i, end)
-      next = first + PAGE_BYTES
+      const found = nextHeldIn(group, inGroup)
+      if (found < GROUP_BYTES) return Math.min(first + found, end)
+      next = first + GROUP_BYTES
     }
     return end
   }
 
-  #nextPage(after: number): number {
-    if (this.#pages.has(after + 1)) return after + 1
+  #nextGroup(after: number): number {
+    if (this.#groups.has(after + 1)) return after + 1
     let next = Number.POSITIVE_INFINITY
-    for (const number of this.#pages.keys()) if (number > after && number < next) next = number
+    for (const number of this.#groups.keys()) if (number > after && number < next) next = number
     return next
   }
 
-  #page(at: number): Uint8Array {
-    const number = Math.floor(at / PAGE_BYTES)
-    let page = this.#pages.get(number)
-    if (page === undefined) {
-      page = new Uint8Array(PAGE_BYTES)
-      this.#pages.set(number, page)
+  #group(number: number): Group {
+    let group = this.#groups.get(number)
+    if (group === undefined) {
+      group = Array.from<Uint8Array | undefined>({ length: GROUP_PAGES })
+      this.#groups.set(number, group)
     }
-    return page
+    return group
   }
+
+  /** Blocks [start, end) of a group. */
+  #setPages(number: number, start: number, end: number, held: boolean): void {
+    const group = held ? this.#group(number) : this.#groups.get(number)
+    if (group === undefined) return
+    const whole = held ? FULL : undefined
+    for (let from = start; from < end;) {
+      const inPage = from % PAGE_BLOCKS
+      const page = (from - inPage) / PAGE_BLOCKS
+      const count = Math.min(end - from, PAGE_BLOCKS - inPage)
+      if (count === PAGE_BLOCKS) group[page] = whole
+      else if (group[page] !== whole) setBits(ownPage(group, page), inPage, inPage + count, held)
+      from += count
+    }
+  }
+}
+
+/** The page, to be written to. */
+const ownPage = (group: Group, number: number): Uint8Array => {
+  const page = group[number]
+  if (page !== undefined && page !== FULL) return page
+  return (group[number] = page === undefined ? new Uint8Array(PAGE_BYTES) : FULL.slice())
+}
+
+/** Sets or clears bits [start, end), at least one. */
+const setBits = (page: Uint8Array, start: number, end: number, held: boolean): void => {
+  const [first, last] = [start >> 3, (end - 1) >> 3]
+  const [head, tail] = [0xff >> (start & 7), (0xff << (7 - ((end - 1) & 7))) & 0xff]
+  const put = (at: number, mask: number): void => {
+    page[at] = held ? page[at]! | mask : page[at]! & ~mask
+  }
+  if (first === last) return put(first, head & tail)
+  put(first, head)
+  page.fill(held ? 0xff : 0, first + 1, last)
+  put(last, tail)
+}
+
+/** First byte of the group at or after `at` that is not zero; `GROUP_BYTES` when there is none. */
+const nextHeldIn = (group: Group, at: number): number => {
+  for (let next = at; next < GROUP_BYTES;) {
+    const inPage = next % PAGE_BYTES
+    const page = group[(next - inPage) / PAGE_BYTES]
+    if (page !== undefined) {
+      for (let i = inPage; i < PAGE_BYTES; i++) if (page[i] !== 0) return next - inPage + i
+    }
+    next += PAGE_BYTES - inPage
+  }
+  return GROUP_BYTES
 }

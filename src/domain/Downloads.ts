@@ -123,7 +123,8 @@ export class Downloads {
     }
     for (const wish of this.wanted.wishes) {
       if (wish._tag === "Length" && wish.length <= peer.remoteLength) {
-        regions.add(Math.floor((wish.length - 1) / REGION_BLOCKS))
+        for (const block of [wish.length, peer.remoteLength])
+          regions.add(Math.floor((block - 1) / REGION_BLOCKS))
       }
     }
     return [...regions]
@@ -181,10 +182,8 @@ export class Downloads {
   #witness(peer: Peer, wish: Wish): number | undefined {
     if (wish._tag === "Byte") return this.#next(peer, wish.start, Math.min(wish.end, peer.remoteLength), any)
     if (this.held.length >= wish.length || peer.remoteLength < wish.length) return undefined
-    const last = peer.remoteLength - 1
-    return [wish.length - 1, last].find(
-      (index) => peer.remote.has(index) || !peer.knows(Math.floor(index / REGION_BLOCKS))
-    )
+    // Never a guess: the real peer ends the connection when it has no such proof.
+    return this.#next(peer, wish.length - 1, peer.remoteLength, any)
   }
 
   #linear(peer: Peer, range: Range, now: number, orders: Array<Order>): boolean {

@@ -6,6 +6,14 @@ import { Schema } from "effect"
 
 const counts = Schema.Number
 
+/** Operations of a storage, for people, where the name alone is none. */
+const OPERATION: Record<string, string> = {
+  size: "look at",
+  remove: "free part of",
+  truncate: "shorten",
+  sync: "flush"
+}
+
 /** The storage refused or failed: `reason` is `locked` when another writer holds the feed, else the system's word. */
 export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
   reason: Schema.Literal("io", "full", "locked", "permission", "unsupported", "closed"),
@@ -17,7 +25,7 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
     const detail = this.cause instanceof Error ? `: ${this.cause.message}` : ""
     return this.reason === "locked"
       ? `${this.file} is in use by another writer`
-      : `cannot ${this.operation} ${this.file} (${this.reason})${detail}`
+      : `cannot ${OPERATION[this.operation] ?? this.operation} ${this.file} (${this.reason})${detail}`
   }
 }
 
@@ -33,7 +41,15 @@ export class CorruptStorage extends Schema.TaggedError<CorruptStorage>()("Corrup
 
 /** Opening was refused and nothing was touched. */
 export class OpenRefused extends Schema.TaggedError<OpenRefused>()("OpenRefused", {
-  reason: Schema.Literal("missing", "exists", "other-key", "wrong-secret-key", "bad-key"),
+  reason: Schema.Literal(
+    "missing",
+    "exists",
+    "other-key",
+    "wrong-secret-key",
+    "bad-key",
+    "lost-key",
+    "bad-path"
+  ),
   detail: Schema.String
 }) {
   override get message(): string {

@@ -3,7 +3,7 @@
  * sent with each of a hundred blocks that were asked for at once. (A digest of what is held alone would bring all the nodes
  * between the block and what was known when the first of them was asked for.)
  *
- * Right as long as answers come in the order of the requests. When one does not come, or out of turn, those after it may not be
+ * Right as long as answers come in the order of the requests, which a peer of ours promises in its handshake. When one does not come, or out of turn, those after it may not be
  * proved: they are asked for again, and the peer is no longer trusted to keep the order.
  */
 import * as FlatTree from "./FlatTree.js"

@@ -13,13 +13,18 @@ export interface IdentityRequest {
   readonly createIfMissing: boolean
   readonly openExisting: boolean
   readonly overwrite: boolean
+  readonly storeSecretKey: boolean
 }
 
-/** The `key` and `secret_key` files' bytes as read (empty when missing), and whether other files of a feed are there. */
+/** The `key` and `secret_key` files' bytes as read (empty when missing), and what else is there. */
 export interface StoredIdentity {
+  /** A longer file is read for one byte more than a key has: it is none. */
   readonly key: Uint8Array
   readonly secretKey: Uint8Array
-  readonly otherFiles: boolean
+  /** Whether there are entries under the header of a feed's `tree`, `signatures` or `bitfield`. */
+  readonly entries: boolean
+  /** Whether there are bytes in `data`, which has no header to tell it from a stranger's. */
+  readonly data: boolean
 }
 
 export interface Identity {
@@ -53,8 +58,38 @@ export const decide = (request: IdentityRequest, stored: StoredIdentity): Decisi
     return refuse("wrong-secret-key", "the secret key is not this key's")
   }
   const wanted = key ?? (secretKey === undefined ? undefined : publicHalf(secretKey))
-  if (request.overwrite) return Either.right({ key: wanted, secretKey, action: "overwrite" })
-  return decideStored(request, stored, wanted)
+  return Either.flatMap(
+    request.overwrite
+      ? Either.right<Identity>({ key: wanted, secretKey, action: "overwrite" })
+      : decideStored(request, stored, wanted),
+    (identity) =>
+      identity.key === undefined && !request.storeSecretKey
+        ? refuse("lost-key", "a new secret key that is not stored would be lost: give one")
+        : Either.right(identity)
+  )
+}
+
+export const OR_NOT_OURS = "if it is something else's, choose another directory"
+
+/**
+ * A key file that is too short is what a creation that was cut off left behind, when it is the beginning of the key that it
+ * would be. Any other may be a stranger's, and is not touched.
+ */
+const isTorn = (bytes: Uint8Array, whole: Uint8Array | undefined): boolean =>
+  whole !== undefined && bytes.length < whole.length && equals(bytes, whole.subarray(0, bytes.length))
+
+/** The bytes of a stored key file, or `undefined` when they are to be written; refused when they are no key. */
+const wholeKey = (
+  file: "key" | "secret_key",
+  bytes: Uint8Array,
+  size: number,
+  expected: Uint8Array | undefined
+): Either.Either<Uint8Array | undefined, CorruptStorage> => {
+  if (bytes.length === size) return Either.right(bytes)
+  if (bytes.length === 0 || isTorn(bytes, expected)) return Either.right(undefined)
+  const has = bytes.length > size ? `more than ${size} bytes` : `${bytes.length} bytes instead of ${size}`
+  const advice = `if it is left of a feed that was cut off while it was made, remove it; ${OR_NOT_OURS}`
+  return Either.left(new CorruptStorage({ file, detail: `it has ${has}; ${advice}` }))
 }
 
 const decideStored = (
@@ -62,43 +97,44 @@ const decideStored = (
   stored: StoredIdentity,
   wanted: Uint8Array | undefined
 ): Decision => {
-  const tornKey = stored.key.length > 0 && stored.key.length < KEY_SIZE
-  const tornSecret = stored.secretKey.length > 0 && stored.secretKey.length < SECRET_KEY_SIZE
-  if (!stored.otherFiles && ((tornKey && !tornSecret) || (tornSecret && stored.key.length === 0))) {
-    // A creation that was cut off while it wrote its keys (the secret one first): nothing was ever acknowledged.
-    const empty = new Uint8Array(0)
-    const secret = tornSecret ? empty : stored.secretKey
-    return decideStored(request, { ...stored, key: empty, secretKey: secret }, wanted)
-  }
-  if (stored.secretKey.length > 0 && stored.secretKey.length < SECRET_KEY_SIZE) {
-    return corrupt("secret_key", `it has ${stored.secretKey.length} bytes instead of ${SECRET_KEY_SIZE}`)
-  }
-  if (stored.key.length > 0 && stored.key.length < KEY_SIZE) {
-    return corrupt("key", `it has ${stored.key.length} bytes instead of ${KEY_SIZE}`)
-  }
-  const storedSecret = stored.secretKey.length === 0 ? undefined : stored.secretKey
+  const secret = wholeKey("secret_key", stored.secretKey, SECRET_KEY_SIZE, request.secretKey)
+  if (Either.isLeft(secret)) return Either.left(secret.left)
+  const storedSecret = secret.right
   // A creation that was cut off leaves the secret key first: its public half is the key.
-  const storedKey = stored.key.length > 0 ? stored.key : storedSecret && publicHalf(storedSecret)
-  if (storedKey === undefined) {
-    if (stored.otherFiles) {
-      if (!request.openExisting) return refuse("exists", "files of a feed are stored here already")
-      return wanted === undefined
-        ? corrupt("key", "it is missing, though other files of a feed are there; give the key to open them")
-        : Either.right({ key: wanted, secretKey: request.secretKey, action: "open" })
-    }
-    return request.createIfMissing
-      ? Either.right({ key: wanted, secretKey: request.secretKey, action: "create" })
-      : refuse("missing", "no feed is stored here")
-  }
+  const secretsKey = storedSecret && publicHalf(storedSecret)
+  const whole = wholeKey("key", stored.key, KEY_SIZE, secretsKey ?? wanted)
+  if (Either.isLeft(whole)) return Either.left(whole.left)
+  const storedKey = whole.right ?? secretsKey
+  if (storedKey === undefined) return decideKeyless(request, stored, wanted)
   // One that was cut off after its secret key was never acknowledged: it is finished.
-  const isCutOff = stored.key.length === 0 && !stored.otherFiles
-  if (!request.openExisting && !isCutOff)
+  const isCutOff = whole.right === undefined && !stored.entries && !stored.data
+  if (!request.openExisting && !isCutOff) {
     return refuse("exists", `a feed is stored here already: ${toHex(storedKey)}`)
+  }
   if (wanted !== undefined && !equals(wanted, storedKey)) {
     return refuse("other-key", `another feed is stored here: ${toHex(storedKey)}`)
   }
-  if (storedSecret !== undefined && !equals(publicHalf(storedSecret), storedKey)) {
+  if (secretsKey !== undefined && !equals(secretsKey, storedKey)) {
     return corrupt("secret_key", "it does not belong to the key that is stored beside it")
   }
   return Either.right({ key: storedKey, secretKey: request.secretKey ?? storedSecret, action: "open" })
+}
+
+/** No key is stored: there is no feed yet, or its keys are lost. */
+const decideKeyless = (
+  request: IdentityRequest,
+  stored: StoredIdentity,
+  wanted: Uint8Array | undefined
+): Decision => {
+  const { secretKey } = request
+  if (stored.entries) {
+    if (!request.openExisting) return refuse("exists", "files of a feed are stored here already")
+    return wanted === undefined
+      ? corrupt("key", "it is missing, though other files of a feed are there; give the key to open them")
+      : Either.right({ key: wanted, secretKey, action: "open" })
+  }
+  if (!request.createIfMissing) return refuse("missing", "no feed is stored here")
+  return stored.data
+    ? corrupt("data", `it is there without the other files of a feed; ${OR_NOT_OURS}`)
+    : Either.right({ key: wanted, secretKey, action: "create" })
 }

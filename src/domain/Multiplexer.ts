@@ -69,6 +69,11 @@ export class Multiplexer {
     return this.options.encrypt && this.#theirs !== undefined && this.#ours === undefined
   }
 
+  /** Whether bytes were kept until a feed was opened, and not handled yet: `resume`. */
+  get isKeeping(): boolean {
+    return this.#held.length > 0
+  }
+
   /** Whether the connection may end here: no frame of the other side's is cut off. */
   get atBoundary(): boolean {
     return this.#reader.atBoundary
@@ -138,9 +143,9 @@ export class Multiplexer {
 
   /** Bytes from the connection, which become ours. */
   receive(bytes: Uint8Array): Result {
-    if (this.isHeld) {
+    if (this.isKeeping) {
       this.#held.push(bytes)
-      return Either.right([])
+      return this.resume()
     }
     if (this.#theirs === undefined) return this.#receiveFirst(bytes)
     return this.#receiveFrames(bytes)

@@ -93,6 +93,8 @@ export class Peer {
   downloading: boolean
   /** Requests that were given up: nothing came for too long. */
   expired = 0
+  /** Whether it left a Want without an answer. */
+  ignoredWant = false
   /** Requests that were sent, and how many were when the window was last full. */
   #sent = 0
   #fullAt = 0
@@ -171,7 +173,7 @@ export class Peer {
       const [start, end] = [done * REGION_BLOCKS, (done + 1) * REGION_BLOCKS]
       this.#regions.delete(done)
       this.#exhausted.add(done)
-      this.remote.drop(start, end)
+      this.remote.set(start, end, false)
       actions.push({ _tag: "Send", message: { _tag: "Unwant", start, length: REGION_BLOCKS } })
     }
     this.#regions.set(region, false)
@@ -215,6 +217,7 @@ export class Peer {
 
   /** Wants that nobody answered count as answered: with nothing. */
   settleWants(): void {
+    if (this.openWants > 0) this.ignoredWant = true
     for (const region of this.#regions.keys()) this.#regions.set(region, true)
   }
 
@@ -267,17 +270,16 @@ export class Peer {
   #described(start: number, rle: Uint8Array): ReadonlyArray<Action> {
     const region = start / REGION_BLOCKS
     if (!this.#regions.has(region)) return none
-    const bits = BitfieldRle.decode(rle, REGION_BLOCKS / 8)
-    if (Either.isLeft(bits)) return [{ _tag: "Fail", error: bits.left }]
+    this.remote.set(start, start + REGION_BLOCKS, false)
+    let end = 0
+    const read = BitfieldRle.eachRun(rle, REGION_BLOCKS / 8, (at, count, literal) => {
+      if (literal === undefined) this.remote.set(start + 8 * at, start + 8 * (at + count), true)
+      else this.remote.write(start / 8 + at, literal)
+      end = Math.max(end, 8 * at + (literal === undefined ? 8 * count : heldEnd(literal)))
+    })
+    if (Either.isLeft(read)) return [{ _tag: "Fail", error: read.left }]
     this.#regions.set(region, true)
-    this.remote.load(start, bits.right)
-    for (let at = bits.right.length - 1; at >= 0; at--) {
-      const byte = bits.right[at]!
-      if (byte === 0) continue
-      const last = start + 8 * at + 7 - Math.log2(byte & -byte)
-      this.remoteLength = Math.max(this.remoteLength, last + 1)
-      break
-    }
+    if (end > 0) this.remoteLength = Math.max(this.remoteLength, start + end)
     return changed
   }
 
@@ -341,6 +343,13 @@ export class Peer {
     for (const sent of this.#leaves.values()) if (sent.bytes > 0) return sent
     return undefined
   }
+}
+
+/** Past the last bit that is set; before all when none is. */
+const heldEnd = (bytes: Uint8Array): number => {
+  let at = bytes.length - 1
+  while (at >= 0 && bytes[at] === 0) at--
+  return at < 0 ? -Infinity : 8 * at + 8 - Math.log2(bytes[at]! & -bytes[at]!)
 }
 
 const none: ReadonlyArray<Action> = []

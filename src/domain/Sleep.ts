@@ -5,6 +5,7 @@
  *
  * `key`, `secret_key` and `data` have no header.
  */
+import { equals } from "./Bytes.js"
 import { ENTRY_SIZE } from "./Node.js"
 import type { Position } from "./FlatTree.js"
 
@@ -43,6 +44,10 @@ export const entrySize = (file: HeaderedFile, bytes: Uint8Array): number | undef
   }
   return bytes[5]! * 256 + bytes[6]!
 }
+
+/** Whether `bytes` are what a cut-off write of that header left: a beginning of it, or nothing. */
+export const isTornHeader = (file: HeaderedFile, entrySize: number, bytes: Uint8Array): boolean =>
+  bytes.length < HEADER_SIZE && equals(bytes, header(file, entrySize).subarray(0, bytes.length))
 
 /** Where the entry of the node at `position` starts in `tree`. */
 export const nodeOffset = (position: Position): number => HEADER_SIZE + ENTRY_SIZE * position

@@ -4,6 +4,7 @@
  */
 import { Either, ParseResult, Schema } from "effect"
 import { EncodingError } from "./Errors.js"
+import * as JsonLoss from "./JsonLoss.js"
 
 export interface ValueEncoding<A, E = EncodingError> {
   readonly name: string
@@ -38,16 +39,34 @@ export const utf8: ValueEncoding<string> = {
   decode: (block) => Either.right(decoder.decode(block))
 }
 
-/** One JSON text and a newline, so that the `data` file reads as NDJSON. */
+/** Says where JSON would store something else than the value, if anywhere. */
+type FindLoss = (value: unknown) => string | undefined
+
+const encodeJson = (value: unknown, findLoss: FindLoss): Either.Either<Uint8Array, EncodingError> =>
+  attempt("json", () => {
+    const text = JSON.stringify(value) as string | undefined
+    if (text === undefined) throw new TypeError("the value has no JSON form")
+    // Only now: what has circles was refused.
+    const loss = findLoss(value)
+    if (loss !== undefined) throw new TypeError(`JSON cannot hold what is at value${loss}`)
+    return encoder.encode(text + "\n")
+  })
+
+/**
+ * One JSON text and a newline, so that the `data` file reads as NDJSON. What `JSON.stringify` would silently store as something
+ * else (`NaN`, a `Map`, a function, `undefined` in an array) is an `EncodingError`. An object with `toJSON`, such as a `Date`, has
+ * chosen its JSON: it is stored so, and reads back so, as a string.
+ */
 export const json: ValueEncoding<unknown> = {
   name: "json",
-  encode: (value) =>
-    attempt("json", () => {
-      const text = JSON.stringify(value) as string | undefined
-      if (text === undefined) throw new TypeError("the value has no JSON form")
-      return encoder.encode(text + "\n")
-    }),
+  encode: (value) => encodeJson(value, JsonLoss.find),
   decode: (block) => attempt("json", () => JSON.parse(decoder.decode(block)) as unknown)
+}
+
+/** The same of only what reads back as it was: no `Date`, no object of a class. */
+const plainJson: ValueEncoding<unknown> = {
+  ...json,
+  encode: (value) => encodeJson(value, JsonLoss.findInPlain)
 }
 
 /** An encoder of the `abstract-encoding` convention; `encodingLength` is not needed here. */
@@ -88,14 +107,16 @@ const guarded =
   }
 
 /**
- * Values of a schema, stored by `inner` (NDJSON unless another is given) in the schema's encoded form. The schema must
- * be synchronous and need no services; one that is not fails with a `ParseError` that says so.
+ * Values of a schema, stored by `inner` (`json` unless another is given) in the schema's encoded form. What JSON could not give back,
+ * such as the `Date` of `Schema.DateFromSelf`, is an `EncodingError`: take a schema whose encoded form is plain, as `Schema.Date`'s.
+ * The schema must be synchronous and need no services; one that is not fails with a `ParseError` that says so.
  */
 export const schema = <A, I, E = EncodingError>(
   schema: Schema.Schema<A, I>,
   inner?: ValueEncoding<I, E>
 ): ValueEncoding<A, ParseResult.ParseError | E> => {
-  const bytes = inner ?? (json as unknown as ValueEncoding<I, E>)
+  const given = inner ?? json
+  const bytes = (given === json ? plainJson : given) as ValueEncoding<I, E>
   const toEncoded = guarded(schema, Schema.encodeEither(schema))
   const fromEncoded = guarded(schema, Schema.decodeUnknownEither(schema))
   return {

@@ -63,6 +63,8 @@ export interface Handshake {
   /** Sorted; an Extension's `id` is an index here. */
   readonly extensions: ReadonlyArray<string>
   readonly ack: boolean
+  /** Answers come in the order of the requests. Ours alone says so, in field 15, which the real peer skips. */
+  readonly ordered?: boolean | undefined
 }
 
 export interface Info {
@@ -172,7 +174,7 @@ export const encodedLength = (message: Message): number => {
       let length =
         optionalBytesLength(message.id) + optionalBytesLength(message.userData) + 2 * BOOLEAN_LENGTH
       for (const name of message.extensions) length += bytesLength(textEncoder.encode(name).length)
-      return length
+      return message.ordered === true ? length + BOOLEAN_LENGTH : length
     }
     case "Info":
       return 2 * BOOLEAN_LENGTH
@@ -248,7 +250,8 @@ const encodeHandshake = (message: Handshake, out: Uint8Array, offset: number): n
   at = writeBoolean(2, message.live, out, at)
   if (message.userData !== undefined) at = writeBytes(3, message.userData, out, at)
   for (const name of message.extensions) at = writeBytes(4, textEncoder.encode(name), out, at)
-  return writeBoolean(5, message.ack, out, at)
+  at = writeBoolean(5, message.ack, out, at)
+  return message.ordered === true ? writeBoolean(15, true, out, at) : at
 }
 
 const encodeRange = (start: number, length: number | undefined, out: Uint8Array, offset: number): number => {
@@ -353,6 +356,7 @@ const decodeHandshake = (fields: FieldReader): Handshake => {
   let userData: Uint8Array | undefined
   let live = false
   let ack = false
+  let ordered: boolean | undefined
   const extensions: Array<string> = []
   while (fields.next()) {
     if (fields.field === 1) id = fields.bytes(undefined, MAX_USER_DATA)
@@ -363,9 +367,10 @@ const decodeHandshake = (fields: FieldReader): Handshake => {
         fields.fail("too-large", `more than ${MAX_EXTENSIONS} extensions`)
       extensions.push(textDecoder.decode(fields.bytes(undefined, MAX_EXTENSION_NAME)))
     } else if (fields.field === 5) ack = fields.boolean()
+    else if (fields.field === 15) ordered = fields.boolean()
     else fields.skip()
   }
-  return { _tag: "Handshake", id, live, userData, extensions, ack }
+  return { _tag: "Handshake", id, live, userData, extensions, ack, ordered }
 }
 
 const decodeInfo = (fields: FieldReader): Info => {

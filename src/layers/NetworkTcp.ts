@@ -1,8 +1,8 @@
 /**
  * Network over TCP, on `node:net`. Reading and writing are driven by the socket's events: an Effect a batch, not one a chunk.
  *
- * Closing a connection without `end` drops what is not in the kernel yet; the other side then sees a reset, not an end: what was
- * cut short must not look complete.
+ * Closing a connection without `end` drops what is not in the kernel yet. Then the other side is sent a reset, not an end, for what was cut
+ * short must not look complete. (libuv shows a reset as an end to who had stopped reading: a protocol must know its own end.)
  */
 import { type Duration, Layer } from "effect"
 import * as net from "node:net"
@@ -68,17 +68,23 @@ const connect = (address: Address, { bufferSize = BUFFER_SIZE, connectTimeout }:
   const { host = "localhost", port } = address
   const name = nameOf(host, port)
   return establish(name, connectTimeout, (succeed, fail) => {
-    const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true, ...marks(bufferSize) })
+    const socket = new net.Socket({ allowHalfOpen: true, ...marks(bufferSize) }).setNoDelay(true)
     socket.once("error", fail)
     socket.once("connect", () => {
       socket.off("error", fail)
       succeed(new TcpConnection(socket, name, bufferSize))
     })
+    try {
+      socket.connect({ host, port })
+    } catch (cause) {
+      socket.destroy() // a port that is none: the socket has a handle by then
+      throw cause
+    }
     return () => socket.destroy()
   })
 }
 
-/** Not in the types of `net.connect`, though every socket takes them. */
+/** Not in the types of a socket's options, though it takes them, as every stream does. */
 const marks = (bufferSize: number): object => ({
   readableHighWaterMark: 64 * 1024, // what is read while the socket is paused
   writableHighWaterMark: bufferSize

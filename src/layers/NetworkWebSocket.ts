@@ -55,10 +55,12 @@ class BrowserConnection extends Duplex {
   ) {
     super(remote)
     webSocket.onmessage = ({ data }: { readonly data: unknown }) => this.#received(data)
+    webSocket.onerror = () => this.broke({ reason: "reset" })
     webSocket.onclose = ({ code }: { readonly code: number }) => {
       if (!isEnd(code)) return this.broke({ reason: "reset" })
-      if (this.isEnding) this.finished()
+      // Both ways at once; what is pushed from now on reaches nobody.
       this.ended()
+      this.finished()
       this.broke({ reason: "closed" })
     }
   }
@@ -126,8 +128,9 @@ const connect = (address: Address, options: NetworkWebSocketOptions) =>
         `${address.secure === true ? "wss" : "ws"}://${name}${address.path ?? "/"}`
       )
       webSocket.binaryType = "arraybuffer"
-      webSocket.onerror = () => undefined // the close that follows tells as much
-      webSocket.onclose = () => fail(networkError("connect", name, { reason: "refused" }))
+      const refused = (): void => fail(networkError("connect", name, { reason: "refused" }))
+      webSocket.onerror = refused // not every platform lets a close follow
+      webSocket.onclose = refused
       webSocket.onopen = () => succeed(new BrowserConnection(webSocket, name, options, run))
       return () => webSocket.close()
     })

@@ -52,7 +52,9 @@ class WebSocketConnection extends SocketDuplex {
     webSocket.on("error", (cause) => this.broke(faultOf(cause)))
     webSocket.on("close", (code) => {
       if (!isEnd(code)) return this.broke({ reason: "reset" })
+      // Both ways at once; what is pushed from now on reaches nobody.
       this.ended()
+      this.finished()
       this.broke({ reason: "closed" })
     })
   }

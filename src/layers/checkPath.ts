@@ -1,18 +1,16 @@
-/** The one rule for a feed's path inside a storage, so that no layer can be led out of its root. */
+/** The rule for paths, for callers of a `Storage` who did not check it. */
 import { Effect } from "effect"
 import { StorageError } from "../domain/Errors.js"
+import { FEED_PATH_RULE, isFeedPath } from "../domain/FeedPath.js"
 
-const segment = /^(?!\.{1,2}$)[^/\\\0]+$/
-
-/** Fails unless `path` is empty or segments joined by `/`, none of them empty, `.` or `..`. */
 export const checkPath = (path: string): Effect.Effect<void, StorageError> =>
-  path === "" || path.split("/").every((name) => segment.test(name))
+  isFeedPath(path)
     ? Effect.void
     : Effect.fail(
         new StorageError({
           reason: "unsupported",
           operation: "open",
           file: path,
-          cause: new Error("a feed's path is segments joined by '/', none of them empty, '.' or '..'")
+          cause: new Error(FEED_PATH_RULE)
         })
       )

@@ -5,7 +5,8 @@
  * and are interruptible wherever they wait.
  */
 import { Chunk, Effect, Either, type Scope, Sink, Stream } from "effect"
-import type { BadArgument, FeedClosed, InvalidSignature, StorageError } from "../domain/Errors.js"
+import { isClaim } from "../domain/ClaimShape.js"
+import { BadArgument, FeedClosed, type InvalidSignature, StorageError } from "../domain/Errors.js"
 import type { FeedEvent } from "../domain/FeedEvent.js"
 import type { TreeNode } from "../domain/Node.js"
 import type { Claim, Proof } from "../domain/Proof.js"
@@ -24,6 +25,7 @@ import { downloaded, has } from "./feed/has.js"
 import { type CoreOptions, type OpenError, openCore } from "./feed/open.js"
 import { type ProofError, type ProofOptions, digest, proof } from "./feed/proof.js"
 import { type PutError, put } from "./feed/put.js"
+import { type RefreshError, refresh } from "./feed/refresh.js"
 import { type SeekError, type SeekOptions, type SeekResult, seek } from "./feed/seek.js"
 import { type IndexedSignature, type TreeError, rootHashes, signature, verify } from "./feed/signature.js"
 import { type ReadOptions, stream } from "./feed/stream.js"
@@ -45,6 +47,7 @@ export type {
   ProofOptions,
   PutError,
   ReadOptions,
+  RefreshError,
   SeekError,
   SeekOptions,
   SeekResult,
@@ -62,6 +65,11 @@ export interface OpenOptions<A = Uint8Array, E = never> extends CoreOptions {
   readonly encoding?: ValueEncoding<A, E>
 }
 
+/** How a feed of values is opened. */
+export interface EncodedOptions<A, E> extends CoreOptions {
+  readonly encoding: ValueEncoding<A, E>
+}
+
 /** An open feed of values `A`, whose encoding can fail with `E`. */
 export interface Feed<A = Uint8Array, E = never> {
   /** 32 bytes: the public key, which names the feed and verifies it. */
@@ -70,6 +78,11 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly discoveryKey: Uint8Array
   /** Blocks in the log, now. */
   readonly length: number
+  /**
+   * Blocks in the log that the stored files spoke of when the feed was opened. Where that is more than `length` was, they were damaged:
+   * the owner cannot open such a feed; a reader, or who opens it `readOnly`, has what could be proven.
+   */
+  readonly claimedLength: number
   /** Bytes in the log, now. */
   readonly byteLength: number
   /** Can it be appended to, now? */
@@ -86,10 +99,17 @@ export interface Feed<A = Uint8Array, E = never> {
    */
   readonly events: Stream.Stream<FeedEvent>
 
-  /** Adds one block; answers its index. Appends that arrive while one is committed share the next signature. */
+  /**
+   * Adds one block; answers its index. Appends that arrive while one is committed share the next signature. Interrupting it, or a
+   * timeout, ends the wait and not the append: a retry would append a second time. A block of bytes is not copied, and must stay
+   * as it is until the append ends.
+   */
   readonly append: (value: A) => Effect.Effect<number, AppendError | E>
-  /** Adds blocks under one signature, all or none; answers the index of the first. */
-  readonly appendBatch: (values: Iterable<A>) => Effect.Effect<number, AppendError | E>
+  /**
+   * Adds blocks under one signature, all or none; answers the index of the first. (`object`: a string would be a batch of its
+   * characters.)
+   */
+  readonly appendBatch: (values: Iterable<A> & object) => Effect.Effect<number, AppendError | E>
   /** Appends all that it is given, each chunk as a batch; its result is the number of blocks. */
   readonly sink: Sink.Sink<number, A, never, AppendError | E>
 
@@ -131,12 +151,17 @@ export interface Feed<A = Uint8Array, E = never> {
   /** What we have towards a proof of block `index`, for the other side's `proof`. */
   readonly digest: (index: number) => Effect.Effect<number, BadArgument | FeedClosed>
   /** Verifies a block (or, without one, its leaf) from elsewhere and stores it. Block bytes, not values. */
-  readonly put: (claim: Claim) => Effect.Effect<void, PutError>
+  readonly put: (claim: Claim) => Effect.Effect<void, BadArgument | PutError>
 
   /** Compares every held block with the tree; those that differ are no longer held. */
   readonly audit: (options?: AuditOptions) => Effect.Effect<AuditReport, AuditError>
   /** Waits until the log has `minLength` blocks (by default one more than now); answers its length. */
   readonly update: (minLength?: number, options?: UpdateOptions) => Effect.Effect<number, UpdateError>
+  /**
+   * Looks at the files of a feed that was opened read-only again: what another process has written meanwhile is part of it from then on,
+   * and told to who listens or waits. Answers whether anything has changed; nothing can in a feed that was opened for writing.
+   */
+  readonly refresh: Effect.Effect<boolean, RefreshError>
   /** Ends what is under way and frees the storage. Also happens when the scope closes. */
   readonly close: Effect.Effect<void, StorageError>
 }
@@ -144,76 +169,117 @@ export interface Feed<A = Uint8Array, E = never> {
 /**
  * Opens a feed: reads it if it is stored, makes it if not (`createIfMissing`), and recovers it if its last writer was cut
  * off. It is closed with the scope. A refusal leaves the storage untouched.
+ *
+ * Its values are bytes unless an encoding says otherwise: to the types, one that may be absent says nothing.
  */
-export const open = <A = Uint8Array, E = never>(
+export function open<A, E>(
+  options: EncodedOptions<A, E>
+): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope>
+export function open(options?: OpenOptions): Effect.Effect<Feed, OpenError, Crypto | Storage | Scope.Scope>
+export function open<A, E>(
   options: OpenOptions<A, E> = {}
-): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> =>
-  Effect.map(openCore(options), (core) =>
-    withCore(make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>)), core)
+): Effect.Effect<Feed<A, E>, OpenError, Crypto | Storage | Scope.Scope> {
+  return Effect.map(openCore(options), (core) =>
+    make(core, options.encoding ?? (binary as unknown as ValueEncoding<A, E>))
   )
+}
+
+/** The storage of a feed is closed by the feed: a read that finds it so came too late. */
+const toFeedClosed = <E>(error: E): E | FeedClosed =>
+  error instanceof StorageError && error.reason === "closed" ? new FeedClosed() : error
+
+const unlessClosed = <A, E>(reading: Effect.Effect<A, E>): Effect.Effect<A, E | FeedClosed> =>
+  Effect.mapError(reading, toFeedClosed)
 
 const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> => {
   const decode = (block: Uint8Array): Effect.Effect<A, E> => encoding.decode(block)
+  const encodeBatch = (values: Iterable<A>) =>
+    Either.flatMap(takeAll(values), (all) => encodeAll(encoding, all))
   const appendBatch = (values: Iterable<A>): Effect.Effect<number, AppendError | E> =>
-    Effect.suspend(() => Effect.flatMap(encodeAll(encoding, values), (blocks) => append(core, blocks)))
-  return {
-    key: Uint8Array.from(core.key),
-    discoveryKey: core.discoveryKey,
-    sparse: core.sparse,
-    crypto: core.crypto.name,
-    get length() {
-      return core.tip.length
-    },
-    get byteLength() {
-      return core.tip.byteLength
-    },
-    get writable() {
-      return core.secretKey !== undefined && !core.readOnly && !core.closed && core.broken === undefined
-    },
-    get readable() {
-      return !core.closed
-    },
-    get events() {
-      return events(core)
-    },
-    append: (value) =>
-      Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, [block]))),
-    appendBatch,
-    sink: Sink.ignoreLeftover(
-      Sink.foldChunksEffect(
-        0,
-        () => true,
-        (total, values: Chunk.Chunk<A>) => Effect.as(appendBatch(values), total + values.length)
-      )
-    ),
-    get: (index, options) => Effect.flatMap(get(core, index, options), decode),
-    getBatch: (start, end, options) =>
-      Effect.flatMap(getBatch(core, start, end, options), (blocks) => decodeAll(encoding, blocks)),
-    head: (options) => Effect.flatMap(head(core, options), decode),
-    stream: (options) =>
-      Stream.mapChunksEffect(stream(core, options), (blocks) =>
-        Effect.map(decodeAll(encoding, Chunk.toReadonlyArray(blocks)), Chunk.unsafeFromArray)
+    Effect.suspend(() => Effect.flatMap(encodeBatch(values), (blocks) => append(core, blocks)))
+  return withCore(
+    {
+      key: Uint8Array.from(core.key),
+      discoveryKey: core.discoveryKey,
+      sparse: core.sparse,
+      crypto: core.crypto.name,
+      get length() {
+        return core.tip.length
+      },
+      claimedLength: core.claimedLength,
+      get byteLength() {
+        return core.tip.byteLength
+      },
+      get writable() {
+        return core.secretKey !== undefined && !core.readOnly && !core.closed && core.broken === undefined
+      },
+      get readable() {
+        return !core.closed
+      },
+      get events() {
+        return events(core)
+      },
+      append: (value) =>
+        Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, [block]))),
+      appendBatch,
+      sink: Sink.ignoreLeftover(
+        Sink.foldChunksEffect(
+          0,
+          () => true,
+          (total, values: Chunk.Chunk<A>) => Effect.as(appendBatch(values), total + values.length)
+        )
       ),
-    has: (start, end) => has(core, start, end),
-    downloaded: (start, end) => downloaded(core, start, end),
-    download: (options) => download(core, options),
-    clear: (start, end) => clear(core, start, end),
-    seek: (byteOffset, options) => seek(core, byteOffset, options),
-    signature: (index) => signature(core, index),
-    verify: (index, bytes) => verify(core, index, bytes),
-    rootHashes: (index) => rootHashes(core, index),
-    proof: (index, options) => proof(core, index, options),
-    digest: (index) => digest(core, index),
-    put: (claim) => put(core, claim),
-    audit: (options) => audit(core, options),
-    update: (minLength, options) => update(core, minLength, options),
-    close: close(core)
+      get: (index, options) => Effect.flatMap(unlessClosed(get(core, index, options)), decode),
+      getBatch: (start, end, options) =>
+        Effect.flatMap(unlessClosed(getBatch(core, start, end, options)), (blocks) =>
+          decodeAll(encoding, blocks)
+        ),
+      head: (options) => Effect.flatMap(unlessClosed(head(core, options)), decode),
+      stream: (options) =>
+        Stream.mapChunksEffect(Stream.mapError(stream(core, options), toFeedClosed), (blocks) =>
+          Effect.map(decodeAll(encoding, Chunk.toReadonlyArray(blocks)), Chunk.unsafeFromArray)
+        ),
+      has: (start, end) => has(core, start, end),
+      downloaded: (start, end) => downloaded(core, start, end),
+      download: (options) => download(core, options),
+      clear: (start, end) => clear(core, start, end),
+      seek: (byteOffset, options) => unlessClosed(seek(core, byteOffset, options)),
+      signature: (index) => unlessClosed(signature(core, index)),
+      verify: (index, bytes) => unlessClosed(verify(core, index, bytes)),
+      rootHashes: (index) => unlessClosed(rootHashes(core, index)),
+      proof: (index, options) => unlessClosed(proof(core, index, options)),
+      digest: (index) => digest(core, index),
+      put: (claim) => (isClaim(claim) ? put(core, claim) : Effect.fail(notAClaim)),
+      audit: (options) => audit(core, options),
+      update: (minLength, options) => update(core, minLength, options),
+      refresh: refresh(core),
+      close: close(core)
+    },
+    core
+  )
+}
+
+const notAClaim = new BadArgument({
+  operation: "put",
+  detail: "a claim is { index, block, proof: { nodes, signature } }, as from `proof`"
+})
+
+/** The values of a batch; what is no batch, or throws while it is gone through, is refused. */
+const takeAll = <A>(values: Iterable<A>): Either.Either<ReadonlyArray<A>, BadArgument> => {
+  if (Array.isArray(values)) return Either.right(values as ReadonlyArray<A>)
+  const refuse = (detail: string) => new BadArgument({ operation: "appendBatch", detail })
+  if (typeof values !== "object" || values === null) {
+    return Either.left(refuse("a batch is an array, or another object to iterate over"))
   }
+  return Either.try({
+    try: () => [...values],
+    catch: (cause) => refuse(`the batch could not be gone through: ${String(cause)}`)
+  })
 }
 
 const encodeAll = <A, E>(
   encoding: ValueEncoding<A, E>,
-  values: Iterable<A>
+  values: ReadonlyArray<A>
 ): Either.Either<ReadonlyArray<Uint8Array>, E> => {
   const blocks: Array<Uint8Array> = []
   for (const value of values) {

@@ -37,7 +37,10 @@ export interface FeedOptions {
 }
 
 export interface Options extends FeedOptions {
-  /** Go on when all is downloaded, until the connection ends or this is interrupted. Default false. */
+  /**
+   * Go on when all is downloaded, until the connection ends or this is interrupted. A feed that is only given ends all the same when the
+   * other side says that it wants no more. Default false.
+   */
   readonly live?: boolean
   /** Encrypt with the first feed's key. Both sides must agree. Default true. */
   readonly encrypt?: boolean
@@ -78,6 +81,11 @@ export interface PeerInfo {
   /** Requests in flight. */
   readonly inFlight: number
   readonly stats: Readonly<PeerStats>
+  /**
+   * Ends when nothing more of what it said it has and is wanted here will come: with true when all of that is held, with false when
+   * requests were left unanswered or the connection is over.
+   */
+  readonly downloaded: Effect.Effect<boolean>
   /** Sends an extension message; false when the other side does not understand it. */
   readonly extension: (name: string, payload: Uint8Array) => boolean
 }
@@ -87,6 +95,8 @@ export interface Replicator {
   /** Replicates one more feed. */
   readonly add: (feed: AnyFeed, options?: FeedOptions) => Effect.Effect<PeerInfo, ProtocolError | FeedClosed>
   readonly peers: ReadonlyArray<PeerInfo>
+  /** What went over the connection until now, of all its feeds. */
+  readonly stats: Readonly<PeerStats>
   /** Ends when replication does, with why it failed if it did. */
   readonly ended: Effect.Effect<void, SessionError>
 }
@@ -127,6 +137,7 @@ const infoOf = (member: Member, session: Session): PeerInfo => {
       return peer.inFlight
     },
     stats: peer.stats,
+    downloaded: member.downloaded,
     extension: (name, payload) => {
       const id = session.options.extensions.indexOf(name)
       if (id < 0 || session.remote?.extensions.includes(name) !== true || member.finished) return false
@@ -249,6 +260,9 @@ export const connect = (
         ),
       get peers() {
         return [...session.members.values()].map((member) => infoOf(member, session))
+      },
+      get stats() {
+        return session.stats
       },
       ended: Deferred.await(ended)
     }

@@ -1,6 +1,6 @@
 /** The command from outside: real processes on real files. */
 import { Effect } from "effect"
-import { execFileSync, spawn } from "node:child_process"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -8,7 +8,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import manifest from "../../package.json" with { type: "json" }
 import { Feed, MAX_BLOCK_SIZE, ValueEncoding, toHex } from "../../src/index.js"
 import { layer } from "../../src/node.js"
-import { type Ended, bundle, ended, expectFailure, expectSuccess, start } from "./commandProcess.js"
+import {
+  type Ended,
+  beginOnTerminal,
+  bundle,
+  ended,
+  expectFailure,
+  expectSuccess,
+  start
+} from "./commandProcess.js"
 
 let directory: string
 let command: string
@@ -106,6 +114,31 @@ describe("create", () => {
   })
 })
 
+describe("a directory with somebody else's files", () => {
+  it("is left as it is", async () => {
+    const names = ["key", "secret_key", "tree", "signatures", "bitfield", "data"]
+    for (const [i, name] of names.entries()) {
+      const dir = `strange-${i}`
+      fs.mkdirSync(inDirectory(dir))
+      write(`${dir}/${name}`, "a text of twenty-six bytes")
+      expectFailure(await run(["create", dir]), 1, new RegExp(`^hypercore: ${dir}: corrupt feed: ${name}: `))
+      expectFailure(await run(["append", "--create", dir], "x"), 1, new RegExp(` ${name}: `))
+      expect(fs.readdirSync(inDirectory(dir))).toEqual([name])
+      expect(fs.readFileSync(inDirectory(`${dir}/${name}`), "utf8")).toBe("a text of twenty-six bytes")
+    }
+  })
+
+  it("also when it could be a feed's key", async () => {
+    fs.mkdirSync(inDirectory("lone"))
+    write("lone/key", "k".repeat(32))
+    const refusal = "lone: the secret key is not stored here; give it with --secret-key-file"
+    expectFailure(await run(["append", "lone"], "x"), 1, refusal)
+    expectFailure(await run(["append", "--create", "lone"], "x"), 1, refusal)
+    expectFailure(await run(["create", "lone"]), 1, /a feed is stored here already: 6b6b/)
+    expect(fs.readdirSync(inDirectory("lone"))).toEqual(["key"])
+  })
+})
+
 describe("append", () => {
   it("makes each file one block, also an empty one", async () => {
     const bytes = Buffer.from([0, 10, 255, 10])
@@ -195,8 +228,11 @@ describe("append", () => {
       await new Promise((resolve) => child.stdin!.write(chunk, resolve))
     }
     child.kill("SIGINT")
-    expect(await result).toEqual({ code: 130, stdout: Buffer.alloc(0), stderr: "" })
+    const { code, stderr, stdout } = await result
+    expect([code, stdout.length]).toEqual([130, 0])
     const { length, whole } = await infoOf("interrupted")
+    const count = length.toLocaleString("en-US")
+    expect(stderr).toBe(`hypercore: interrupted: ${count} blocks are appended\n`)
     expect(length).toBeGreaterThan(1000)
     expect(whole).toBe(true)
     expect(await textOf(["verify", "interrupted"])).toMatch(/^ok, /)
@@ -303,7 +339,7 @@ describe("damage", () => {
     await feedOf("forged", ["a", "b"])
     await run(["append", "forged"], "c")
     flipBit("forged/signatures", 32 + 2 * 64 + 5)
-    const damaged = /^hypercore: forged: damaged: the signature for length 3 .* up to length 2\n$/
+    const damaged = /^hypercore: forged: damaged: no signature for length 3 .* up to length 2\n$/
     for (const args of [["verify"], ["cat"], ["audit", "--read-only"]]) {
       expectFailure(await run([...args, "forged"]), 1, damaged)
     }
@@ -311,10 +347,40 @@ describe("damage", () => {
     expectFailure(await run(["append", "forged"], "d"), 1, /^hypercore: forged: corrupt feed: signatures: /)
   })
 
+  it("finds a lost key in the secret key; without both it has to be given", async () => {
+    await feedOf("keyless", ["a", "b"])
+    const { key } = await infoOf("keyless")
+    fs.rmSync(inDirectory("keyless/key"))
+    expect(await infoOf("keyless")).toMatchObject({ key, length: 2, writable: true })
+    expectFailure(await run(["create", "keyless"]), 1, `keyless: a feed is stored here already: ${key}`)
+    expect(await textOf(["cat", "keyless"])).toBe("ab")
+    fs.rmSync(inDirectory("keyless/secret_key"))
+    const lost =
+      "keyless: corrupt feed: key: it is missing, though other files of a feed are there; give the key to open them"
+    const calls = [["info"], ["cat"], ["verify"], ["audit"], ["get", "1"]]
+    const at = ([name, ...rest]: ReadonlyArray<string>, ...options: ReadonlyArray<string>) =>
+      run([name!, ...options, "keyless", ...rest])
+    for (const call of calls) expectFailure(await at(call), 1, lost)
+    const noSecret = "keyless: the secret key is not stored here; give it with --secret-key-file"
+    expectFailure(await run(["append", "keyless"], "x"), 1, noSecret)
+    for (const call of calls.filter(([name]) => name !== "audit")) {
+      expectSuccess(await at(call, "--key", key))
+    }
+    for (const options of [[], ["--key", key]]) {
+      expectFailure(await at(["create"], ...options), 1, "keyless: files of a feed are stored here already")
+    }
+    expect(fs.existsSync(inDirectory("keyless/key"))).toBe(false)
+    expectSuccess(await at(["audit"], "--key", key))
+    expect(await infoOf("keyless")).toMatchObject({ key, length: 2, writable: false })
+    const other = "0".repeat(64)
+    expectFailure(await at(["info"], "--key", other), 1, /another feed is stored here: /)
+  })
+
   it("finds a file that is none of a feed's", async () => {
     await feedOf("mixed", ["a"])
     flipBit("mixed/tree", 0)
-    const refusal = "mixed: corrupt feed: tree: its header is not that of such a file"
+    const refusal =
+      "mixed: corrupt feed: tree: its header is not that of such a file; if it is something else's, choose another directory"
     for (const args of [["verify"], ["info"], ["audit"]]) {
       expectFailure(await run([...args, "mixed"]), 1, refusal)
     }
@@ -322,10 +388,7 @@ describe("damage", () => {
 })
 
 const onTerminal = async (args: string) => {
-  const child = spawn("script", ["-qec", `${process.execPath} ${command} ${args}`, "/dev/null"], {
-    cwd: directory
-  })
-  const { code, stdout } = await ended(child)
+  const { code, stdout } = await beginOnTerminal(`${process.execPath} ${command} ${args}`, directory).ended
   return { code, text: stdout.toString() }
 }
 
@@ -334,15 +397,28 @@ describe("the command line", () => {
     expect(await textOf(["--version"])).toBe(`${manifest.version}\n`)
     const help = await textOf(["--help"])
     expect(await textOf([])).toBe(help)
-    const names = ["create", "append", "get", "cat", "info", "verify", "audit"]
+    const names = ["create", "append", "get", "cat", "info", "verify", "audit", "serve", "clone", "tail"]
     const pages = await Promise.all(names.map((name) => textOf([name, "--help"])))
     for (const [i, name] of names.entries()) {
-      expect(help).toContain(`  ${name} <dir>`)
+      expect(help).toMatch(new RegExp(`^  ${name} (<key> )?<dir>`, "m"))
       expect(pages[i]).toMatch(new RegExp(`^Usage: hypercore ${name} .*<dir>`))
     }
     for (const line of [help, ...pages].join("\n").split("\n")) expect(line.length).toBeLessThanOrEqual(80)
     // oxlint-disable-next-line no-control-regex
     expect(help).not.toMatch(/\u001b/)
+  })
+
+  it("offers in shells only what it takes", async () => {
+    for (const shell of ["bash", "fish", "zsh"]) {
+      const script = await textOf(["--completions", shell])
+      expect(script).toContain("read-only")
+      expect(script).not.toMatch(/wizard/i)
+      expect(script).not.toMatch(/\bsh\b(?!\.)/)
+      for (const choice of script.match(/[({](?:\w+[', ]+)*bash[^)}]*/g) ?? []) {
+        expect(choice.match(/\w+/g)).toEqual(["bash", "fish", "zsh"])
+      }
+    }
+    expect(await textOf(["--completions=zsh"])).toMatch(/\(bash fish zsh\)/)
   })
 
   it("completes in shells", async () => {
@@ -353,7 +429,10 @@ describe("the command line", () => {
 
   it("refuses wrong calls in one line", async () => {
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
-      [["nope"], "unknown command 'nope'; the commands are create, append, get, cat, info, verify, audit"],
+      [
+        ["nope"],
+        "unknown command 'nope'; the commands are create, append, get, cat, info, verify, audit, serve, clone, tail"
+      ],
       [["get", "d"], "Missing argument <index>"],
       [["get", "d", "-1"], "'-1' is not a block index: blocks are counted from 0"],
       [["get", "d", "1.5"], "'1.5' is not a block index: blocks are counted from 0"],

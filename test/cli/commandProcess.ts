@@ -41,8 +41,12 @@ export interface Ended {
   readonly stderr: string
 }
 
-export const start = (command: string, args: ReadonlyArray<string>, cwd: string): ChildProcess =>
-  spawn(process.execPath, [command, ...args], { cwd, stdio: ["pipe", "pipe", "pipe"] })
+export const start = (
+  command: string,
+  args: ReadonlyArray<string>,
+  cwd: string,
+  program = process.execPath
+): ChildProcess => spawn(program, [command, ...args], { cwd, stdio: ["pipe", "pipe", "pipe"] })
 
 /** Ends with the process, and with all that it wrote. */
 export const ended = (child: ChildProcess): Promise<Ended> =>
@@ -69,4 +73,96 @@ export const expectFailure = (result: Ended, code: number, message: RegExp | str
 export const expectSuccess = (result: Ended): void => {
   expect(result.stderr).toBe("")
   expect(result.code).toBe(0)
+}
+
+/** A process that is not over yet. */
+export interface Running {
+  readonly pid: number
+  /** What it has written until now. */
+  readonly stdout: () => string
+  readonly stderr: () => string
+  /** Ends when what it has written to either of the two matches; fails when it ends before, or after a minute. */
+  readonly wrote: (pattern: RegExp) => Promise<RegExpExecArray>
+  readonly write: (input: string) => void
+  /** Nothing more is written to it. */
+  readonly close: () => void
+  /** Sends the signal, to this process only, and waits for its end. */
+  readonly stop: (signal?: NodeJS.Signals) => Promise<Ended>
+  readonly ended: Promise<Ended>
+}
+
+const PATIENCE = 60_000
+
+/** Whoever starts it ends it: `stop`, or `stopAll` after each test. */
+const running = new Set<ChildProcess>()
+
+export const run = (...args: Parameters<typeof start>): Running => {
+  const child = start(...args)
+  running.add(child)
+  const output = { stdout: "", stderr: "" }
+  const looks = new Set<() => void>()
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name]!.on("data", (bytes: Buffer) => {
+      output[name] += bytes.toString()
+      for (const look of looks) look()
+    })
+  }
+  child.stdin!.on("error", () => {})
+  const over = ended(child).finally(() => {
+    running.delete(child)
+    for (const look of looks) look()
+  })
+  over.catch(() => {})
+  const tell = (): string => `\nstdout: ${output.stdout}\nstderr: ${output.stderr}`
+  return {
+    pid: child.pid!,
+    stdout: () => output.stdout,
+    stderr: () => output.stderr,
+    wrote: (pattern) =>
+      new Promise((resolve, reject) => {
+        const finish = (act: () => void): void => {
+          looks.delete(look)
+          clearTimeout(deadline)
+          act()
+        }
+        const look = (): void => {
+          const found = pattern.exec(output.stdout) ?? pattern.exec(output.stderr)
+          if (found !== null) finish(() => resolve(found))
+          else if (!running.has(child)) {
+            finish(() => reject(new Error(`ended before it wrote ${pattern}${tell()}`)))
+          }
+        }
+        const deadline = setTimeout(
+          () => finish(() => reject(new Error(`did not write ${pattern}${tell()}`))),
+          PATIENCE
+        )
+        looks.add(look)
+        look()
+      }),
+    write: (input) => void child.stdin!.write(input),
+    close: () => void child.stdin!.end(),
+    stop: (signal = "SIGINT") => {
+      child.kill(signal)
+      return over
+    },
+    ended: over
+  }
+}
+
+/** A line of shell on a terminal of its own; what it shows there is its standard output. */
+export const beginOnTerminal = (line: string, cwd: string): Running =>
+  run("-qec", [line, "/dev/null"], cwd, "script")
+
+/** Ends what a test has left. */
+export const stopAll = async (): Promise<void> => {
+  const left = [...running]
+  await Promise.all(
+    left.map(
+      (child) =>
+        new Promise((resolve) => {
+          child.once("close", resolve)
+          child.kill("SIGKILL")
+        })
+    )
+  )
 }

@@ -20,6 +20,11 @@ const CASES = [
     "/f/bitfield is in use by another writer"
   ],
   [
+    Errors.StorageError,
+    new Errors.StorageError({ reason: "permission", operation: "size", file: "/f/data" }),
+    "cannot look at /f/data (permission)"
+  ],
+  [
     Errors.CorruptStorage,
     new Errors.CorruptStorage({ file: "tree", detail: "node 4 is missing" }),
     "corrupt feed: tree: node 4 is missing"

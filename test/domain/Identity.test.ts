@@ -10,13 +10,19 @@ const otherKey = new Uint8Array(32).fill(2)
 const secret = new Uint8Array([...new Uint8Array(32).fill(9), ...key])
 const otherSecret = new Uint8Array([...new Uint8Array(32).fill(8), ...otherKey])
 
+/** No byte of it is like its neighbour. */
+const mixedKey = Uint8Array.from({ length: 32 }, (_, i) => 7 * i + 3)
+const mixedSecret = new Uint8Array([...new Uint8Array(32).fill(7), ...mixedKey])
+
 const named = new Map<Uint8Array | undefined, string>([
   [undefined, "-"],
   [none, "-"],
   [key, "A"],
   [otherKey, "B"],
   [secret, "a"],
-  [otherSecret, "b"]
+  [otherSecret, "b"],
+  [mixedKey, "C"],
+  [mixedSecret, "c"]
 ])
 const nameOf = (bytes: Uint8Array | undefined) => named.get(bytes) ?? `${bytes!.length} bytes`
 
@@ -33,9 +39,11 @@ interface Row {
   readonly createIfMissing?: false
   readonly openExisting?: false
   readonly overwrite?: true
+  readonly storeSecretKey?: false
   /** Stored. */
   readonly stored?: readonly [key: Uint8Array, secretKey: Uint8Array]
-  readonly otherFiles?: true
+  readonly entries?: true
+  readonly data?: true
   /** `action key secret-key`, or what is refused. */
   readonly answer: string
 }
@@ -47,12 +55,14 @@ const decide = (row: Row): string => {
       secretKey: row.secretKey,
       createIfMissing: row.createIfMissing ?? true,
       openExisting: row.openExisting ?? true,
-      overwrite: row.overwrite ?? false
+      overwrite: row.overwrite ?? false,
+      storeSecretKey: row.storeSecretKey ?? true
     },
     {
       key: row.stored?.[0] ?? none,
       secretKey: row.stored?.[1] ?? none,
-      otherFiles: row.otherFiles ?? false
+      entries: row.entries ?? false,
+      data: row.data ?? false
     }
   )
   return Either.match(decision, {
@@ -66,9 +76,12 @@ const decide = (row: Row): string => {
 const table = (rows: ReadonlyArray<Row>): void => {
   const cases = rows.map((row) => {
     const asked = `asked ${nameOf(row.key)} ${nameOf(row.secretKey)}`
-    const flags = `${row.createIfMissing === false ? ", no creation" : ""}${row.openExisting === false ? ", no opening" : ""}${row.overwrite ? ", overwrite" : ""}`
+    const flags = `${row.createIfMissing === false ? ", no creation" : ""}${row.openExisting === false ? ", no opening" : ""}${row.overwrite ? ", overwrite" : ""}${row.storeSecretKey === false ? ", not stored" : ""}`
     const stored = `stored ${row.stored === undefined ? "- -" : row.stored.map(nameOf).join(" ")}`
-    return [`${asked}${flags}; ${stored}${row.otherFiles ? " and more" : ""}: ${row.answer}`, row] as const
+    return [
+      `${asked}${flags}; ${stored}${row.entries ? " and entries" : ""}${row.data ? " and data" : ""}: ${row.answer}`,
+      row
+    ] as const
   })
   it.each(cases)("%s", (_, row) => expect(decide(row)).toBe(row.answer))
 }
@@ -101,7 +114,7 @@ describe("a feed is stored", () => {
     { stored: owned, secretKey: secret, answer: "open A a" },
     { stored: owned, key: otherKey, answer: "refused: other-key" },
     { stored: owned, secretKey: otherSecret, answer: "refused: other-key" },
-    { stored: owned, otherFiles: true, answer: "open A a" }
+    { stored: owned, entries: true, answer: "open A a" }
   ])
 })
 
@@ -114,13 +127,15 @@ describe("a feed is to be made, not opened", () => {
     { openExisting, stored: [key, none], answer: "refused: exists" },
     { openExisting, stored: [key, none], key, answer: "refused: exists" },
     { openExisting, stored: [key, secret], key: otherKey, answer: "refused: exists" },
-    { openExisting, stored: [key, secret], otherFiles: true, answer: "refused: exists" },
-    { openExisting, stored: [none, none], otherFiles: true, answer: "refused: exists" },
-    { openExisting, stored: [none, none], otherFiles: true, key, answer: "refused: exists" },
-    { openExisting, stored: [none, secret], otherFiles: true, answer: "refused: exists" },
+    { openExisting, stored: [key, secret], entries: true, answer: "refused: exists" },
+    { openExisting, stored: [none, none], entries: true, answer: "refused: exists" },
+    { openExisting, stored: [none, none], entries: true, key, answer: "refused: exists" },
+    { openExisting, stored: [none, secret], entries: true, answer: "refused: exists" },
     // A creation that was cut off is finished.
     { openExisting, stored: [none, secret], answer: "open A a" },
-    { openExisting, stored: [key.subarray(0, 16), none], answer: "create - -" }
+    { openExisting, stored: [key.subarray(0, 16), secret], answer: "open A a" },
+    { openExisting, stored: [key.subarray(0, 16), none], key, answer: "create A -" },
+    { openExisting, stored: [key.subarray(0, 16), none], answer: "corrupt: key" }
   ])
 })
 
@@ -130,20 +145,49 @@ describe("what is stored is damaged", () => {
     { stored: [none, secret], answer: "open A a" },
     { stored: [none, secret], key, answer: "open A a" },
     { stored: [none, secret], key: otherKey, answer: "refused: other-key" },
-    { stored: [none, none], otherFiles: true, answer: "corrupt: key" },
-    { stored: [none, none], otherFiles: true, key, answer: "open A -" },
-    { stored: [none, none], otherFiles: true, secretKey: secret, answer: "open A a" },
-    { stored: [none, none], otherFiles: true, key, createIfMissing: false, answer: "open A -" },
+    { stored: [none, none], entries: true, answer: "corrupt: key" },
+    { stored: [none, none], entries: true, key, answer: "open A -" },
+    { stored: [none, none], entries: true, secretKey: secret, answer: "open A a" },
+    { stored: [none, none], entries: true, key, createIfMissing: false, answer: "open A -" },
     { stored: [key, otherSecret], answer: "corrupt: secret_key" },
     { stored: [key, otherSecret], key, answer: "corrupt: secret_key" },
-    { stored: [key.subarray(1), none], otherFiles: true, answer: "corrupt: key" },
-    { stored: [key.subarray(1), secret], otherFiles: true, key, answer: "corrupt: key" },
-    // Without other files: a creation cut off while it wrote its keys, with nothing to lose.
-    { stored: [key.subarray(0, 16), secret], answer: "open A a" },
-    { stored: [none, secret.subarray(0, 32)], answer: "create - -" },
-    { stored: [key, secret.subarray(1)], answer: "corrupt: secret_key" },
-    { stored: [key, secret.subarray(0, 1)], key, answer: "corrupt: secret_key" },
-    { stored: [none, secret.subarray(32)], otherFiles: true, answer: "corrupt: secret_key" }
+    // A creation that was cut off in the middle of the key.
+    { stored: [mixedKey.subarray(0, 31), mixedSecret], answer: "open C c" },
+    { stored: [mixedKey.subarray(0, 1), mixedSecret], entries: true, answer: "open C c" },
+    { stored: [mixedKey.subarray(0, 7), none], key: mixedKey, answer: "create C -" },
+    { stored: [mixedKey.subarray(0, 7), none], key: mixedKey, entries: true, answer: "open C -" },
+    { stored: [mixedKey.subarray(0, 7), none], secretKey: mixedSecret, answer: "create C c" },
+    { stored: [none, mixedSecret.subarray(0, 63)], secretKey: mixedSecret, answer: "create C c" },
+    { stored: [mixedKey, mixedSecret.subarray(0, 63)], secretKey: mixedSecret, answer: "open C c" }
+  ])
+})
+
+describe("what is stored may be a stranger's", () => {
+  const text = new TextEncoder().encode("a text of twenty-six bytes")
+  const others = [text, mixedKey.subarray(1, 8), key.subarray(1), new Uint8Array(33), new Uint8Array(1)]
+  for (const stranger of others) {
+    table([
+      { stored: [stranger, none], answer: "corrupt: key" },
+      { stored: [stranger, none], createIfMissing: false, answer: "corrupt: key" },
+      { stored: [stranger, none], key: mixedKey, answer: "corrupt: key" },
+      { stored: [stranger, none], key: mixedKey, entries: true, answer: "corrupt: key" },
+      { stored: [stranger, mixedSecret], answer: "corrupt: key" },
+      { stored: [none, stranger], answer: "corrupt: secret_key" },
+      { stored: [none, stranger], key: mixedKey, answer: "corrupt: secret_key" },
+      { stored: [none, stranger], secretKey: mixedSecret, answer: "corrupt: secret_key" },
+      { stored: [mixedKey, stranger], answer: "corrupt: secret_key" }
+    ])
+  }
+  table([
+    { stored: [none, new Uint8Array(65)], answer: "corrupt: secret_key" },
+    // Whose it is cannot be told.
+    { stored: [none, secret.subarray(0, 32)], answer: "corrupt: secret_key" },
+    { data: true, answer: "corrupt: data" },
+    { data: true, key, answer: "corrupt: data" },
+    { data: true, createIfMissing: false, answer: "refused: missing" },
+    { data: true, entries: true, key, answer: "open A -" },
+    { stored: [none, secret], data: true, answer: "open A a" },
+    { stored: [key, none], data: true, answer: "open A -" }
   ])
 })
 
@@ -153,9 +197,23 @@ describe("overwriting does not look at what is stored", () => {
     { overwrite: true, stored: [key, secret], answer: "overwrite - -" },
     { overwrite: true, stored: [key, secret], key: otherKey, answer: "overwrite B -" },
     { overwrite: true, stored: [key, otherSecret], secretKey: secret, answer: "overwrite A a" },
-    { overwrite: true, stored: [key.subarray(1), none], otherFiles: true, answer: "overwrite - -" },
+    { overwrite: true, stored: [key.subarray(1), none], entries: true, answer: "overwrite - -" },
     { overwrite: true, createIfMissing: false, key, answer: "overwrite A -" },
     { stored: [key, none], overwrite: true, openExisting: false, key, answer: "overwrite A -" }
+  ])
+})
+
+describe("a secret key that is not to be stored is not generated: it would be lost", () => {
+  const storeSecretKey = false
+  table([
+    { storeSecretKey, answer: "refused: lost-key" },
+    { storeSecretKey, overwrite: true, answer: "refused: lost-key" },
+    { storeSecretKey, overwrite: true, stored: [key, secret], answer: "refused: lost-key" },
+    { storeSecretKey, createIfMissing: false, answer: "refused: missing" },
+    { storeSecretKey, key, answer: "create A -" },
+    { storeSecretKey, secretKey: secret, answer: "create A a" },
+    { storeSecretKey, stored: [key, none], answer: "open A -" },
+    { storeSecretKey, stored: [key, secret], answer: "open A a" }
   ])
 })
 
@@ -185,15 +243,29 @@ describe("keys that are none", () => {
 
 it("a refusal says what to do with words", () => {
   const refusal = Identity.decide(
-    { key: otherKey, secretKey: undefined, createIfMissing: true, openExisting: true, overwrite: false },
-    { key, secretKey: none, otherFiles: false }
+    {
+      key: otherKey,
+      secretKey: undefined,
+      createIfMissing: true,
+      openExisting: true,
+      overwrite: false,
+      storeSecretKey: true
+    },
+    { key, secretKey: none, entries: false, data: false }
   )
   expect(Either.getOrThrow(Either.flip(refusal)).message).toBe(
     `cannot open feed: another feed is stored here: ${"01".repeat(32)}`
   )
   const corrupt = Identity.decide(
-    { key: undefined, secretKey: undefined, createIfMissing: true, openExisting: true, overwrite: false },
-    { key: none, secretKey: none, otherFiles: true }
+    {
+      key: undefined,
+      secretKey: undefined,
+      createIfMissing: true,
+      openExisting: true,
+      overwrite: false,
+      storeSecretKey: true
+    },
+    { key: none, secretKey: none, entries: true, data: true }
   )
   expect(Either.getOrThrow(Either.flip(corrupt))).toBeInstanceOf(CorruptStorage)
 })

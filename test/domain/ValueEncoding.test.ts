@@ -1,7 +1,8 @@
 /** Values to blocks and back. Whatever cannot be encoded or decoded is a `Left`; nothing throws. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either, Schema } from "effect"
+import { Effect, Either, Option, Schema } from "effect"
 import fc from "fast-check"
+import { runInNewContext } from "node:vm"
 import { EncodingError } from "../../src/domain/Errors.js"
 import * as ValueEncoding from "../../src/domain/ValueEncoding.js"
 import { codecs } from "../reference/peer.js"
@@ -91,6 +92,43 @@ describe("json", () => {
     for (const value of [undefined, () => 1, Symbol("s"), 10n, { n: 10n }, cyclic, throwing]) {
       expectEncodingError(json.encode(value), "json")
     }
+  })
+
+  class Point {
+    constructor(
+      readonly x: number,
+      readonly y: unknown
+    ) {}
+  }
+
+  it.each<readonly [value: unknown, where: string]>([
+    [Number.NaN, ": NaN"],
+    [{ a: [1, { b: -Infinity }] }, ".a[1].b: -Infinity"],
+    [[1, undefined], "[1]: undefined"],
+    [Array(3), "[0]: undefined"],
+    [{ f: () => 1 }, ".f: function"],
+    [[Symbol("s")], "[0]: symbol"],
+    [{ m: new Map([[1, 2]]) }, ".m: Map"],
+    [new Set([1]), ": Set"],
+    [{ bytes: Uint8Array.of(1) }, ".bytes: Uint8Array"],
+    [new ArrayBuffer(2), ": ArrayBuffer"],
+    [{ e: new Error("x") }, ".e: Error"],
+    [/x/, ": RegExp"],
+    [Promise.resolve(1), ": Promise"],
+    [new Point(1, new Map()), ".y: Map"]
+  ])("refuses what it would store as something else: %o", (value, where) => {
+    expectEncodingError(json.encode(value), "json")
+    expect(String(left(json.encode(value)))).toContain(`JSON cannot hold what is at value${where}`)
+  })
+
+  it("stores an object with toJSON as that says, and of a class its properties", () => {
+    const kept = { at: new Date(0), buffer: Buffer.from([1]), own: { toJSON: () => "mine" }, gone: undefined }
+    const block = Either.getOrThrow(json.encode([kept, new Point(1, 2), Object.create(null)]))
+    expect(Either.getOrThrow(json.decode(block))).toEqual([
+      { at: "1970-01-01T00:00:00.000Z", buffer: { type: "Buffer", data: [1] }, own: "mine" },
+      { x: 1, y: 2 },
+      {}
+    ])
   })
 
   it.each(["", "{", "{}{}", "undefined", "'a'", "\u0000"])("refuses the block %j", (block) => {
@@ -243,6 +281,38 @@ describe("schema", () => {
     expect(left(people.encode(undefined as unknown as Person))).toMatchObject({ _tag: "ParseError" })
     const nothing = ValueEncoding.schema(Schema.Undefined)
     expect(left(nothing.encode(undefined))).toMatchObject({ _tag: "EncodingError" })
+  })
+
+  it("refuses values whose encoded form JSON could not give back", () => {
+    class Point {
+      constructor(readonly x: number) {}
+    }
+    const losing = <A, I>(schema: Schema.Schema<A, I>, value: A) =>
+      ValueEncoding.schema(schema).encode(value) as Either.Either<Uint8Array, unknown>
+    for (const result of [
+      losing(Schema.Number, Number.NaN),
+      losing(Schema.Struct({ n: Schema.Number }), { n: Infinity }),
+      losing(Schema.DateFromSelf, new Date(0)),
+      losing(Schema.MapFromSelf({ key: Schema.String, value: Schema.Number }), new Map([["a", 1]])),
+      losing(Schema.Uint8ArrayFromSelf, Uint8Array.of(1)),
+      losing(Schema.Array(Schema.UndefinedOr(Schema.Number)), [1, undefined]),
+      losing(Schema.BigIntFromSelf, 1n),
+      losing(Schema.OptionFromSelf(Schema.Number), Option.some(1)),
+      losing(Schema.instanceOf(Point), new Point(1))
+    ]) {
+      expectEncodingError(result, "json")
+    }
+    const explicit = ValueEncoding.schema(
+      Schema.DateFromSelf as Schema.Schema<Date, unknown>,
+      ValueEncoding.json
+    )
+    expectEncodingError(explicit.encode(new Date(0)), "json")
+  })
+
+  it("gives back what has an undefined property, and objects of another realm", () => {
+    const Loose = Schema.Struct({ a: Schema.UndefinedOr(Schema.Number), b: Schema.Unknown })
+    const b: unknown = runInNewContext("({ c: [1] })")
+    expect(roundTrip(ValueEncoding.schema(Loose), { a: undefined, b })).toEqual({ b: { c: [1] } })
   })
 
   it("an asynchronous schema is a ParseError that says so", () => {

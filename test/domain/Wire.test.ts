@@ -114,6 +114,7 @@ const GOLDEN: ReadonlyArray<readonly [message: Wire.Message, hex: string]> = [
     `0a20${"cd".repeat(32)}1218${"00".repeat(24)}`
   ],
   [{ _tag: "Handshake", live: false, extensions: [], ack: false }, "1000 2800"],
+  [{ _tag: "Handshake", live: false, extensions: [], ack: false, ordered: true }, "1000 2800 7801"],
   [
     { _tag: "Handshake", id: KEY, live: true, userData: Uint8Array.of(7), extensions: ["a", "é"], ack: true },
     `0a20${"cd".repeat(32)} 1001 1a0107 220161 2202c3a9 2801`

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck as fc } from "effect"
 import { Crypto, Feed, Storage, StorageMemory } from "../../src/index.js"
-import { type History, type Image, crypto, judge, openOn, signaturesIn } from "./images.js"
+import { type History, type Image, crypto, judge, openOn, plant, signaturesIn, takeImage } from "./images.js"
 import { type Recording, type Step, applyStep, emptyImage, makeRecording } from "./recording.js"
 
 type Action =
@@ -88,6 +88,13 @@ const keepsPromise = (
     for (const index of promised.held) expect(outcome.held).toContain(index)
   })
 
+const isRefused = (image: Image, options: Feed.OpenOptions) =>
+  Effect.gen(function* () {
+    const storage = yield* plant(image)
+    expect(yield* Effect.flip(openOn(storage, options))).toMatchObject({ file: "secret_key" })
+    expect(yield* takeImage(storage)).toEqual(image)
+  }).pipe(Effect.scoped)
+
 /** Judges the files as of each step, and with each write torn at `torn` of its bytes. */
 const crashEverywhere = (
   steps: ReadonlyArray<Step>,
@@ -104,10 +111,11 @@ const crashEverywhere = (
         promised = step
         continue
       }
-      // A key that is only half there is no feed yet: nothing was acknowledged, and opening says so.
-      const makesKeys = step._tag === "Write" && (step.file === "key" || step.file === "secret_key")
-      if (step._tag === "Write" && !makesKeys) {
-        yield* keepsPromise(applyStep(image, step, torn(step.bytes.length)), blocks, promised, options)
+      if (step._tag === "Write") {
+        const half = applyStep(image, step, torn(step.bytes.length))
+        // Half a secret key may be a stranger's file. Nothing was acknowledged yet.
+        if (step.file === "secret_key" && half.secret_key.length > 0) yield* isRefused(half, options)
+        else yield* keepsPromise(half, blocks, promised, options)
         crashes++
       }
       image = applyStep(image, step)

@@ -1,7 +1,7 @@
 /** Arguments that no caller should give: each is a typed error at once, and the feed goes on. */
 import { describe, expect } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { Feed, MAX_BLOCK_SIZE } from "../../src/index.js"
+import { type Claim, Feed, MAX_BLOCK_SIZE } from "../../src/index.js"
 import {
   atOnce,
   bytes,
@@ -10,6 +10,7 @@ import {
   inMemory,
   keyPair,
   onEachStorage,
+  openText,
   someBlocks,
   stored
 } from "./harness.js"
@@ -159,6 +160,60 @@ describe("bad blocks", () => {
       yield* feed.append(bytes("..view..").subarray(2, 6))
       expect(yield* feed.getBatch(0, 2)).toEqual([bytes("buffer"), bytes("view")])
     })
+  )
+})
+
+describe("batches that are none", () => {
+  const thrower = {
+    *[Symbol.iterator]() {
+      yield "a"
+      throw new Error("out of values")
+    }
+  }
+  const batches = ["oops", undefined, null, 5, {}, thrower]
+
+  onEachStorage("are BadArgument, and nothing of them is appended", () =>
+    Effect.gen(function* () {
+      const feed = yield* openText()
+      for (const batch of batches) {
+        yield* expectFailure(feed.appendBatch(batch as Array<string>), {
+          _tag: "BadArgument",
+          operation: "appendBatch"
+        })
+      }
+      const error = yield* failure(feed.appendBatch(thrower))
+      expect(error.message).toContain("out of values")
+      expect(feed.length).toBe(0)
+      expect(yield* feed.appendBatch(new Set(["a", "b"]))).toBe(0)
+      expect(yield* feed.getBatch(0, 2)).toEqual(["a", "b"])
+    })
+  )
+})
+
+describe("claims that are none", () => {
+  const node = { index: 1, hash: new Uint8Array(32), size: 1 }
+  const block = bytes("x")
+  const claims: ReadonlyArray<unknown> = [
+    undefined,
+    null,
+    5,
+    "claim",
+    {},
+    { index: 0 },
+    { index: "0", block, proof: { nodes: [] } },
+    { index: 0, block: "x", proof: { nodes: [] } },
+    { index: 0, block, proof: null },
+    { index: 0, block, proof: {} },
+    { index: 0, block, proof: { nodes: {} } },
+    { index: 0, block, proof: { nodes: [null] } },
+    { index: 0, block, proof: { nodes: [{ ...node, hash: "00" }] } },
+    { index: 0, block, proof: { nodes: [{ ...node, size: "1" }] } },
+    { index: 0, block, proof: { nodes: [{ ...node, index: undefined }] } },
+    { index: 0, block, proof: { nodes: [node], signature: "signed" } }
+  ]
+
+  refusesAll("put", (feed) =>
+    claims.map((claim) => [JSON.stringify(claim) ?? "undefined", feed.put(claim as Claim)] as const)
   )
 })
 

@@ -2,6 +2,7 @@
 import { describe, expect } from "@effect/vitest"
 import { Effect } from "effect"
 import { Feed, toHex } from "../../src/index.js"
+import { type Instrument, withInstrument } from "./InstrumentedStorage.js"
 import {
   bytes,
   expectFailure,
@@ -221,8 +222,9 @@ describe("has and downloaded", () => {
       expect([yield* from.downloaded(), yield* from.downloaded(4), yield* from.downloaded(4, 6)]).toEqual([
         10, 6, 2
       ])
+      const later = feed.downloaded()
       for (const index of [7, 2, 3]) yield* transfer(from, feed, index)
-      expect(feed.length).toBe(10)
+      expect([feed.length, yield* later]).toEqual([10, 3])
       const held = yield* Effect.forEach(
         Array.from({ length: 11 }, (_, i) => i),
         (i) => feed.has(i)
@@ -370,6 +372,33 @@ describe("clear", () => {
       expect(yield* feed.audit()).toEqual({ valid: 3, invalid: 0 })
     })
   )
+})
+
+describe("sizes in the tree that no block has", () => {
+  for (const high of [2, 2 ** 20, 2 ** 21 - 1]) {
+    onEachStorage(`${high} * 2^32 and 1: are CorruptStorage, and nothing is read for them`, () =>
+      Effect.gen(function* () {
+        const author = yield* openText()
+        yield* author.appendBatch(["a", "b", "c"])
+        yield* author.close
+        const word = Uint8Array.from([0, high >> 16, (high >> 8) & 255, high & 255])
+        yield* overwriteFile("tree", word, 32 + 32)
+        const lengths: Array<number> = []
+        const noting: Instrument = ({ operation, file, length }) => {
+          if (operation === "read" && file === "data") lengths.push(length)
+          return undefined
+        }
+        const feed = yield* withInstrument(noting)(openText())
+        const corrupt = { _tag: "CorruptStorage", file: "data" }
+        yield* expectFailure(feed.get(0), corrupt)
+        yield* expectFailure(feed.get(1), corrupt)
+        yield* expectFailure(feed.getBatch(0, 2), corrupt)
+        expect(yield* feed.get(2)).toBe("c")
+        expect(Math.max(...lengths)).toBeLessThan(10)
+        expect(yield* feed.audit()).toEqual({ valid: 1, invalid: 2 })
+      })
+    )
+  }
 })
 
 describe("audit", () => {

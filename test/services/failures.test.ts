@@ -17,6 +17,7 @@ import {
   keyPair,
   onEachStorage,
   openText,
+  overwriteFile,
   quiet,
   someBlocks,
   source,
@@ -90,6 +91,40 @@ describe("an append whose write fails", () => {
       )
     }
   }
+
+  for (const fault of FAULTS) {
+    onEachStorage(`signatures, ${fault}: of a batch, leaves a feed that opens at its length`, () =>
+      Effect.gen(function* () {
+        const { install, failing } = switchable()
+        const feed = yield* install(openText())
+        yield* feed.appendBatch(["a", "b"])
+        const lost = feed.appendBatch(["lost", "lost too", "and lost"])
+        yield* expectFailure(failing(writesTo("signatures", fault), lost), storageError)
+        yield* feed.close
+        const again = yield* openText()
+        expect([again.length, again.claimedLength]).toEqual([2, 2])
+        expect(yield* again.append("c")).toBe(2)
+      })
+    )
+  }
+
+  onEachStorage(
+    "signatures, torn, in a process that dies of it: leaves a feed that opens at its length",
+    () =>
+      Effect.gen(function* () {
+        const feed = yield* openText()
+        yield* feed.appendBatch(["a", "b"])
+        yield* feed.close
+        // What a batch of three leaves that was cut off within its signature.
+        yield* overwriteFile("signatures", new Uint8Array(30).fill(7), 32 + 4 * 64)
+        for (let i = 0; i < 2; i++) {
+          const again = yield* openText()
+          expect([again.length, again.claimedLength]).toEqual([2, 2])
+          yield* again.close
+        }
+        expect((yield* stored()).signatures).toHaveLength(2 * (32 + 2 * 64))
+      })
+  )
 
   onEachStorage("fails everyone of its group, and only them", () =>
     Effect.gen(function* () {

@@ -221,14 +221,27 @@ const withSlowData =
       }))
     )
 
-describe("a block that is cleared while it is read", () => {
+describe("a block that is cleared, or whose feed is closed, while it is read", () => {
   const reads: Record<string, (feed: Feed.Feed) => Effect.Effect<unknown, unknown>> = {
     get: (feed) => Effect.map(feed.get(1), (block) => [block]),
     getBatch: (feed) => feed.getBatch(0, 3),
     stream: (feed) => Effect.map(Stream.runCollect(feed.stream({ start: 1, end: 3 })), (all) => [...all])
   }
   for (const [name, read] of Object.entries(reads)) {
-    onEachStorage(`is waited for again by ${name}`, () =>
+    onEachStorage(`ends in FeedClosed when the feed is closed meanwhile, by ${name}`, () =>
+      Effect.gen(function* () {
+        const gate = yield* Effect.makeLatch(true)
+        const feed = yield* withSlowData(gate.await)(Feed.open())
+        yield* feed.appendBatch(someBlocks(3))
+        yield* gate.close
+        const reading = yield* startWaiting(read(feed))
+        yield* feed.close
+        yield* gate.open
+        yield* expectFailure(ended(reading), { _tag: "FeedClosed" })
+      })
+    )
+
+    onEachStorage(`is waited for again when it is cleared, by ${name}`, () =>
       Effect.gen(function* () {
         const blocks = ["a", "b", "c"].map((text) => bytes(text.repeat(8192)))
         const from = yield* source(blocks)

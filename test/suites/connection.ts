@@ -324,6 +324,17 @@ export const connectionSuite = (name: string, { buffers, connected, halfCloses }
       })
     )
 
+    testBoth("can be said when the other has ended and gone", (one, other) =>
+      Effect.gen(function* () {
+        yield* one.connection.end
+        yield* one.close
+        expect(yield* other.connection.pull).toEqual([])
+        yield* turn
+        yield* other.connection.end
+        expect(yield* other.connection.pull).toEqual([])
+      })
+    )
+
     if (!halfCloses) return
     testBoth("is of one direction: the other end still answers", (one, other) =>
       Effect.gen(function* () {
@@ -373,8 +384,10 @@ export const connectionSuite = (name: string, { buffers, connected, halfCloses }
     testBoth("of a pull loses nothing, whenever it comes", (one, other) =>
       Effect.gen(function* () {
         const got: Array<number> = []
-        const keep = Effect.map(other.connection.pull, (arrays) => {
+        // Not `map`, which would take the arrays a step after they were handed out.
+        const keep = Effect.flatMap(other.connection.pull, (arrays) => {
           for (const array of arrays) got.push(...array)
+          return Effect.void
         })
         for (let i = 0; i < 200; i++) {
           const pulling = yield* Effect.fork(keep)

@@ -65,6 +65,25 @@ describe("open", () => {
     >()
   })
 
+  it("without an encoding gives bytes, whatever the caller would like", () => {
+    const options = {} as Feed.OpenOptions
+    const opened = { options: () => Feed.open(options), path: () => Feed.open({ path: "a" }) }
+    type Opened = { [K in keyof typeof opened]: Effect.Effect.Success<ReturnType<(typeof opened)[K]>> }
+    expectTypeOf<Opened["options"]>().toEqualTypeOf<Feed.Feed<Uint8Array, never>>()
+    expectTypeOf<Opened["path"]>().toEqualTypeOf<Feed.Feed<Uint8Array, never>>()
+    // @ts-expect-error nothing makes strings of bytes
+    void (() => Feed.open<string, never>())
+    // @ts-expect-error nothing makes strings of bytes
+    void (() => Feed.open<string, never>({ path: "a" }))
+    // @ts-expect-error nothing makes strings of bytes
+    void ((): Effect.Effect<Feed.Feed<string>, unknown, Crypto | Storage | Scope.Scope> => Feed.open({}))
+    const maybe = {} as Feed.OpenOptions<string, EncodingError>
+    // @ts-expect-error the encoding may be absent
+    void (() => Feed.open(maybe))
+    // @ts-expect-error an encoding of other values
+    void (() => Feed.open<string, EncodingError>({ encoding: ValueEncoding.json }))
+  })
+
   it("refuses a schema that needs services, and options that do not exist", () => {
     const needy = Schema.String as unknown as Schema.Schema<string, string, Crypto>
     // @ts-expect-error the schema has requirements
@@ -82,7 +101,7 @@ describe("the operations", () => {
   it("that write take values and say how they fail", () => {
     expectTypeOf(feed.append).toEqualTypeOf<(value: Item) => Effect.Effect<number, Appends | "odd">>()
     expectTypeOf(feed.appendBatch).toEqualTypeOf<
-      (values: Iterable<Item>) => Effect.Effect<number, Appends | "odd">
+      (values: Iterable<Item> & object) => Effect.Effect<number, Appends | "odd">
     >()
     expectTypeOf(feed.sink).toEqualTypeOf<Sink.Sink<number, Item, never, Appends | "odd">>()
     expectTypeOf(bytesFeed.append).toEqualTypeOf<(value: Uint8Array) => Effect.Effect<number, Appends>>()
@@ -92,9 +111,14 @@ describe("the operations", () => {
     expectTypeOf(feed.put).returns.toEqualTypeOf<
       Effect.Effect<
         void,
-        FeedClosed | InvalidProof | InvalidSignature | NotWritable | StorageError | WriteRefused
+        BadArgument | FeedClosed | InvalidProof | InvalidSignature | NotWritable | StorageError | WriteRefused
       >
     >()
+    const texts = {} as Feed.Feed<string>
+    void (() => texts.appendBatch(["a"]))
+    void (() => texts.appendBatch(new Set(["a"]) as Iterable<string>))
+    // @ts-expect-error a batch of texts, not of a text's characters
+    void (() => texts.appendBatch("oops"))
     // @ts-expect-error not a value of this feed
     void (() => feed.append("text"))
   })

@@ -1,7 +1,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import { Effect, Either, Option, Stream } from "effect"
+import { Effect, Either, Exit, Option, Stream } from "effect"
 import { MAX_BLOCK_SIZE, toHex } from "../../index.js"
 import * as BlockCutter from "../BlockCutter.js"
 import * as BlockWriter from "../BlockWriter.js"
@@ -13,7 +13,9 @@ import * as Key from "../Key.js"
 import * as Operand from "../Operand.js"
 import * as Parser from "../Parser.js"
 import * as ProgressBar from "../ProgressBar.js"
+import { complain } from "../StandardError.js"
 import * as StandardOutput from "../StandardOutput.js"
+import * as StoredFiles from "../StoredFiles.js"
 
 const options = {
   dir: FeedDirectory.directory,
@@ -72,6 +74,15 @@ const checkSizes = (inputs: ReadonlyArray<Input.Input>, cutting: BlockCutter.Cut
     { discard: true }
   )
 
+const notWritable = (dir: string): CommandFailed =>
+  failed(`${dir}: the secret key is not stored here; give it with --secret-key-file`)
+
+/** Opening completes the files of a feed: what cannot be appended to is refused before. */
+const checkWritable = (dir: string, secretKey: Option.Option<Uint8Array>) =>
+  Effect.flatMap(StoredFiles.lacksSecretKey(dir), (lacking) =>
+    lacking && Option.isNone(secretKey) ? notWritable(dir) : Effect.void
+  )
+
 /** The blocks of an input, as many at a time as a chunk of it completes. */
 const cut = ({ name, bytes }: Input.Input, cutting: BlockCutter.Cutting) =>
   Stream.suspend(() => {
@@ -93,12 +104,25 @@ const wholeSize = (inputs: ReadonlyArray<Input.Input>): Option.Option<number> =>
     sizes.reduce((sum, size) => sum + size, 0)
   )
 
+/** When the command is interrupted it says, once the feed is closed, how many blocks `appended` counts. */
+const tellWhenInterrupted = Effect.gen(function* () {
+  const appended = { count: () => 0 }
+  yield* Effect.addFinalizer((exit) => {
+    if (!Exit.isInterrupted(exit)) return Effect.void
+    const blocks = appended.count()
+    return complain(`interrupted: ${formatCount(blocks, "block")} ${blocks === 1 ? "is" : "are"} appended`)
+  })
+  return appended
+})
+
 export const append = Command.make("append", options, (given) =>
   Effect.gen(function* () {
     const cutting = yield* toCutting(given.lines, given.blockSize)
     const inputs = yield* Input.open(given.files)
     yield* checkSizes(inputs, cutting)
     const secretKey = yield* Key.readSecretKey(given.secretKeyFile)
+    yield* checkWritable(given.dir, secretKey)
+    const appended = yield* tellWhenInterrupted
     const feed = yield* FeedDirectory.open(
       given.dir,
       {
@@ -111,9 +135,9 @@ export const append = Command.make("append", options, (given) =>
       },
       { missing: "make one with 'hypercore create', or append with --create" }
     )
-    if (!feed.writable) {
-      return yield* failed(`${given.dir}: the secret key is not stored here; give it with --secret-key-file`)
-    }
+    if (!feed.writable) return yield* notWritable(given.dir)
+    const { length: before } = feed
+    appended.count = () => feed.length - before
     const done = { blocks: 0, bytes: 0 }
     const whole = wholeSize(inputs)
     yield* Effect.gen(function* () {

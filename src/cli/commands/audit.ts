@@ -5,13 +5,14 @@ import type { Feed } from "../../index.js"
 import { formatCount, formatNumber } from "../ByteSize.js"
 import { type CommandFailed, failed } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
+import * as Key from "../Key.js"
 import * as LastSignature from "../LastSignature.js"
 import * as ProgressBar from "../ProgressBar.js"
 import * as StandardOutput from "../StandardOutput.js"
-import * as StoredFiles from "../StoredFiles.js"
 
 const options = {
   dir: FeedDirectory.directory,
+  key: Key.ofStored,
   readOnly: Options.boolean("read-only").pipe(
     Options.withDescription("Only report. Works also while another process writes to the feed.")
   ),
@@ -23,18 +24,24 @@ const turn = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
 
+interface Given {
+  readonly dir: string
+  readonly key: Feed.OpenOptions
+  readonly readOnly: boolean
+  readonly noProgress: boolean
+}
+
 interface Audited extends Feed.AuditReport {
   readonly notStored: number
   /** Fails when the log itself is damaged. */
   readonly whole: Effect.Effect<void, CommandFailed>
 }
 
-const read = (dir: string, readOnly: boolean, noProgress: boolean) =>
+const read = ({ dir, key, noProgress, readOnly }: Given) =>
   Effect.gen(function* () {
-    const stored = yield* StoredFiles.look(dir)
     const feed = yield* FeedDirectory.open(
       dir,
-      { readOnly },
+      { ...key, readOnly },
       { locked: "--read-only audits it all the same" }
     )
     const { length } = feed
@@ -49,14 +56,15 @@ const read = (dir: string, readOnly: boolean, noProgress: boolean) =>
     return {
       ...report,
       notStored: length - report.valid - report.invalid,
-      whole: LastSignature.requireWhole(dir, feed, stored)
+      whole: LastSignature.requireWhole(dir, feed)
     } satisfies Audited
   }).pipe(Effect.scoped)
 
-export const audit = Command.make("audit", options, ({ dir, noProgress, readOnly }) =>
+export const audit = Command.make("audit", options, (given) =>
   Effect.gen(function* () {
     // The progress bar is gone when the result is printed.
-    const { invalid, notStored, valid, whole } = yield* read(dir, readOnly, noProgress)
+    const { invalid, notStored, valid, whole } = yield* read(given)
+    const { dir, readOnly } = given
     yield* StandardOutput.writeRows([
       ["valid", formatCount(valid, "block")],
       ["invalid", formatCount(invalid, "block")],

@@ -4,24 +4,17 @@ import { Chunk, Effect, Option, Stream } from "effect"
 import * as BlockIndex from "../BlockIndex.js"
 import { misused } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
+import * as Key from "../Key.js"
 import * as LastSignature from "../LastSignature.js"
-import * as Parser from "../Parser.js"
 import * as StandardOutput from "../StandardOutput.js"
-import * as StoredFiles from "../StoredFiles.js"
-
-const bound = (name: string) =>
-  Options.text(name).pipe(
-    Options.withPseudoName("index"),
-    Options.mapEffect(Parser.forOption(name, BlockIndex.parse)),
-    Options.optional
-  )
 
 const options = {
   dir: FeedDirectory.directory,
-  start: bound("start").pipe(
+  key: Key.ofStored,
+  start: BlockIndex.bound("start").pipe(
     Options.withDescription("The first block to write. Without it: 0, the first of all.")
   ),
-  end: bound("end").pipe(
+  end: BlockIndex.bound("end").pipe(
     Options.withDescription("The block to stop before. Without it: the end of the feed.")
   ),
   lines: Options.boolean("lines").pipe(
@@ -34,8 +27,7 @@ const NEWLINE = Buffer.from("\n")
 export const cat = Command.make("cat", options, (given) =>
   Effect.gen(function* () {
     const { dir } = given
-    const stored = yield* StoredFiles.look(dir)
-    const feed = yield* FeedDirectory.openReadOnly(dir)
+    const feed = yield* FeedDirectory.openReadOnly(dir, given.key)
     const start = Option.getOrElse(given.start, () => 0)
     const end = Option.getOrElse(given.end, () => feed.length)
     yield* BlockIndex.checkLength(dir, feed, `--start ${start}`, start)
@@ -50,7 +42,7 @@ export const cat = Command.make("cat", options, (given) =>
       )
     )
     // What could be verified is written, but it was not all.
-    if (Option.isNone(given.end)) yield* LastSignature.requireWhole(dir, feed, stored)
+    if (Option.isNone(given.end)) yield* LastSignature.requireWhole(dir, feed)
   }).pipe(Effect.scoped)
 ).pipe(
   Command.withDescription(

@@ -3,20 +3,22 @@ import * as Command from "@effect/cli/Command"
 import { Effect } from "effect"
 import * as BlockIndex from "../BlockIndex.js"
 import * as FeedDirectory from "../FeedDirectory.js"
+import * as Key from "../Key.js"
 import * as Parser from "../Parser.js"
 import * as StandardOutput from "../StandardOutput.js"
 
 const options = {
   dir: FeedDirectory.directory,
+  key: Key.ofStored,
   index: Args.text({ name: "index" }).pipe(
     Args.withDescription("Which block; the first is 0."),
     Args.mapEffect(Parser.forArgument(BlockIndex.parse))
   )
 }
 
-export const get = Command.make("get", options, ({ dir, index }) =>
+export const get = Command.make("get", options, ({ dir, index, key }) =>
   Effect.gen(function* () {
-    const feed = yield* FeedDirectory.openReadOnly(dir)
+    const feed = yield* FeedDirectory.openReadOnly(dir, key)
     yield* BlockIndex.checkLength(dir, feed, `block ${index}`, index + 1)
     const block = yield* feed.get(index, { wait: false }).pipe(Effect.mapError(FeedDirectory.explain(dir)))
     yield* StandardOutput.write(block)

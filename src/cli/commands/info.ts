@@ -1,15 +1,17 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Effect } from "effect"
-import { toHex } from "../../index.js"
+import { type Feed, toHex } from "../../index.js"
 import { formatCount, formatNumber } from "../ByteSize.js"
 import * as FeedDirectory from "../FeedDirectory.js"
+import * as Key from "../Key.js"
 import * as LastSignature from "../LastSignature.js"
 import * as StandardOutput from "../StandardOutput.js"
 import * as StoredFiles from "../StoredFiles.js"
 
 const options = {
   dir: FeedDirectory.directory,
+  key: Key.ofStored,
   json: Options.boolean("json").pipe(Options.withDescription("Print one JSON object on one line."))
 }
 
@@ -28,10 +30,9 @@ interface FeedInfo {
   readonly crypto: string
 }
 
-const collect = (dir: string) =>
+const collect = (dir: string, key: Feed.OpenOptions) =>
   Effect.gen(function* () {
-    const stored = yield* StoredFiles.look(dir)
-    const feed = yield* FeedDirectory.openReadOnly(dir)
+    const feed = yield* FeedDirectory.openReadOnly(dir, key)
     const held = yield* feed.downloaded()
     return {
       key: toHex(feed.key),
@@ -40,8 +41,8 @@ const collect = (dir: string) =>
       byteLength: feed.byteLength,
       held,
       whole: held === feed.length,
-      writable: stored.secretKey,
-      signature: yield* LastSignature.check(feed, stored),
+      writable: yield* StoredFiles.hasSecretKey(dir),
+      signature: yield* LastSignature.check(feed),
       crypto: feed.crypto
     } satisfies FeedInfo
   }).pipe(Effect.mapError(FeedDirectory.explain(dir)))
@@ -64,8 +65,8 @@ const toRows = (info: FeedInfo) =>
     ["crypto", info.crypto]
   ] as const
 
-export const info = Command.make("info", options, ({ dir, json }) =>
-  Effect.scoped(collect(dir)).pipe(
+export const info = Command.make("info", options, ({ dir, json, key }) =>
+  Effect.scoped(collect(dir, key)).pipe(
     Effect.flatMap((info) =>
       json ? StandardOutput.write(`${JSON.stringify(info)}\n`) : StandardOutput.writeRows(toRows(info))
     )

@@ -88,6 +88,7 @@ export abstract class Duplex implements Connection {
   }
 
   finished(): void {
+    if (this.#fault !== undefined) return
     this.#isFinished = true
     this.#writers.wake()
   }

@@ -28,17 +28,22 @@ export interface Surroundings {
   readonly changes: Waiters
 }
 
+/** Bytes; or that nothing follows; or that nothing follows and nothing is listened to any more. */
+export type Arrival = Uint8Array | "end" | "gone"
+
 export interface Receiver {
-  /** Bytes, or the end, arrive. */
-  readonly arrive: (array: Uint8Array | undefined) => void
+  readonly arrive: (arrival: Arrival) => void
   /** Whether nothing gets through now: it arrives later. */
   readonly isBlocked: () => boolean
 }
 
 interface Piece {
+  /** When it arrives, if the one ahead of it has. */
   readonly at: number
-  readonly array: Uint8Array | undefined
+  readonly arrival: Arrival
 }
+
+const sizeOf = (arrival: Arrival): number => (typeof arrival === "string" ? 0 : arrival.length)
 
 export const drawLatency = ({ latency: [min, max] }: Conditions, random: Random): number =>
   min === max ? min : min + random.next() * (max - min)
@@ -87,7 +92,6 @@ export class Line {
   #pieces: Array<Piece> = []
   #next = 0
   #freeAt = 0
-  #lastAt = 0
   #isRunning = false
   #fiber: Fiber.RuntimeFiber<void> | undefined
 
@@ -106,9 +110,8 @@ export class Line {
     this.#start()
   }
 
-  /** Nothing follows. */
-  giveEnd(): void {
-    this.#give(undefined, this.around.clock.unsafeCurrentTimeMillis())
+  giveLast(arrival: "end" | "gone"): void {
+    this.#give(arrival, this.around.clock.unsafeCurrentTimeMillis())
     this.#start()
   }
 
@@ -120,14 +123,13 @@ export class Line {
     this.#fiber?.unsafeInterruptAsFork(FiberId.none)
   }
 
-  #give(array: Uint8Array | undefined, now: number): void {
+  #give(arrival: Arrival, now: number): void {
     const { bandwidth } = this.around.conditions
-    const size = array?.length ?? 0
+    const size = sizeOf(arrival)
     this.#freeAt = Math.max(this.#freeAt, now) + size / bandwidth
     const at = Math.ceil(this.#freeAt + drawLatency(this.around.conditions, this.random))
-    this.#lastAt = Math.max(this.#lastAt, at)
     this.underWay += size
-    this.#pieces.push({ at: this.#lastAt, array })
+    this.#pieces.push({ at, arrival })
   }
 
   get #head(): Piece | undefined {
@@ -153,8 +155,8 @@ export class Line {
         this.#pieces = []
         this.#next = 0
       }
-      this.underWay -= head.array?.length ?? 0
-      this.receiver.arrive(head.array)
+      this.underWay -= sizeOf(head.arrival)
+      this.receiver.arrive(head.arrival)
     }
   }
 

@@ -1,7 +1,7 @@
 /** A simulated connection: two ends, a line each way, and the ways in which it breaks. */
 import { Random, seedOf } from "../../domain/Random.js"
 import { Duplex } from "../network/Duplex.js"
-import { Line, type Surroundings } from "./Line.js"
+import { type Arrival, Line, type Surroundings } from "./Line.js"
 
 export interface LinkOptions {
   readonly around: Surroundings
@@ -28,16 +28,21 @@ export class LinkEnd extends Duplex {
     const { around, isBlocked } = link.options
     this.line = new Line(around, new Random(seed), {
       isBlocked,
-      arrive: (array) => this.other.#hear(array)
+      arrive: (arrival) => this.other.#hear(arrival)
     })
   }
 
-  #hear(array: Uint8Array | undefined): void {
-    if (array === undefined) return this.ended()
-    const left = this.link.takeBytes(array.length)
-    if (this.isBroken) this.other.broke({ reason: "reset" })
-    else this.arrived(left === array.length ? array : array.subarray(0, left))
-    if (left < array.length) this.link.cutByChance(this)
+  /** What arrives here when this end is closed is dropped; that it is gone is on its way to the other. */
+  #hear(arrival: Arrival): void {
+    if (typeof arrival === "string") {
+      this.ended()
+      if (arrival === "end") return
+      this.finished()
+      return this.broke({ reason: "reset" })
+    }
+    const left = this.link.takeBytes(arrival.length)
+    this.arrived(left === arrival.length ? arrival : arrival.subarray(0, left))
+    if (left < arrival.length) this.link.cutByChance(this)
   }
 
   protected send(arrays: ReadonlyArray<Uint8Array>): void {
@@ -50,7 +55,7 @@ export class LinkEnd extends Duplex {
   }
 
   protected finish(): void {
-    if (!this.other.hasVanished) this.line.giveEnd()
+    if (!this.other.hasVanished) this.line.giveLast("end")
     this.finished()
   }
 
@@ -64,7 +69,7 @@ export class LinkEnd extends Duplex {
 
   /** Closed: what was pushed still arrives, then the end. */
   leave(): void {
-    if (!this.isEnding && !this.other.hasVanished) this.line.giveEnd()
+    if (!this.other.hasVanished) this.line.giveLast("gone")
   }
 }
 

@@ -39,6 +39,7 @@ export class PairedEnd extends Duplex {
   /** The other end can still pull what has arrived, all that was pushed: that is an end. What it pushes would reach nobody. */
   protected destroy(): void {
     this.#other.ended()
+    this.#other.finished()
     this.#other.broke({ reason: "reset" })
   }
 }

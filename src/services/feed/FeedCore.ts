@@ -51,6 +51,8 @@ export interface FeedCore {
   readonly writer: WriteLock
   readonly appends: AppendQueue
   tip: Tip
+  /** How long a log the files spoke of when the feed was opened, in blocks. */
+  claimedLength: number
   /** Every block before this one is known to be held; followed only where a `Sync` event depends on it. */
   contiguous: number
   closed: boolean

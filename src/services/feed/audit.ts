@@ -60,7 +60,11 @@ const auditStretch = (core: FeedCore, from: number, length: number) =>
     if (start === length) return { valid: 0, invalid: 0, end: start }
     const end = core.bitfield.nextMissing(start, Math.min(length, start + STRETCH_BLOCKS))
     const run = yield* readStretch(core, start, end)
-    const bad = badBlocks(core, run)
+    const bad: Array<number> = []
+    for (const suspect of badBlocks(core, run)) {
+      // In a run, a leaf of the wrong size shifts all blocks after it: each is found bad only where its own way leads.
+      bad.push(...badBlocks(core, yield* readStretch(core, suspect, suspect + 1)))
+    }
     if (bad.length > 0 && !core.readOnly) {
       yield* commit(core, {
         ...Change.none,

@@ -44,7 +44,7 @@ const storeWrites = (core: FeedCore, change: Change) => {
 const storeSignature = (core: FeedCore, change: Change, signature: Write) => {
   // A signature of an older, shorter log (a put's) lies before others, which cutting it off would take along; it is not ours.
   const stored = Effect.tapError(core.files.write([signature]), (error) =>
-    change.tip === undefined ? Effect.void : takeBack(core, signature.offset, error)
+    change.tip === undefined ? Effect.void : takeBack(core, error)
   )
   return core.durability === "process"
     ? stored
@@ -54,9 +54,16 @@ const storeSignature = (core: FeedCore, change: Change, signature: Write) => {
       )
 }
 
-/** A signature that may be half written must not be found later: cut it off, or let nothing be signed until reopening. */
-const takeBack = (core: FeedCore, offset: number, error: StorageError) =>
-  Effect.catchAll(core.files.truncate("signatures", offset), () => breakFeed(core, error))
+/**
+ * A signature that may be half written must not be found later, nor the blank entries of its batch, which would read as lost ones: cut
+ * them off. Where that fails, or would take along what speaks of a longer log, nothing is signed until reopening.
+ */
+const takeBack = (core: FeedCore, error: StorageError) =>
+  core.claimedLength > core.tip.length
+    ? breakFeed(core, error)
+    : Effect.catchAll(core.files.truncate("signatures", Sleep.signatureOffset(core.tip.length)), () =>
+        breakFeed(core, error)
+      )
 
 const breakFeed = (core: FeedCore, error: StorageError) =>
   Effect.sync(() => {
@@ -113,7 +120,7 @@ export const applyBits = (core: Pick<FeedCore, "bitfield">, bits: ReadonlyArray<
 }
 
 /** The change has happened: the state in memory follows, and everyone who listens or waits is told. */
-const announce = (core: FeedCore, change: Change): void => {
+export const announce = (core: FeedCore, change: Pick<Change, "bits" | "events" | "tip">): void => {
   if (change.tip !== undefined) core.tip = change.tip
   for (const event of change.events) publish(core, event)
   const held: Array<{ readonly start: number; readonly end: number }> = []

@@ -18,9 +18,13 @@ export const has = (
 export const downloaded = (
   core: FeedCore,
   start: number = 0,
-  end: number = Math.max(start, core.tip.length)
+  end?: number
 ): Effect.Effect<number, BadArgument | FeedClosed> =>
-  Effect.suspend(() => whileOpen(core)).pipe(
-    Effect.zipRight(checkRange("downloaded", start, end)),
-    Effect.map(() => core.bitfield.count(start, end))
-  )
+  Effect.suspend(() => {
+    // The whole feed, as it is when this is run.
+    const last = end ?? Math.max(start, core.tip.length)
+    return whileOpen(core).pipe(
+      Effect.zipRight(checkRange("downloaded", start, last)),
+      Effect.map(() => core.bitfield.count(start, last))
+    )
+  })

@@ -1,12 +1,12 @@
 /** open: who this feed is, then its files, then what they prove. Nothing is touched before it is known that it may be. */
 import { Deferred, Effect, ExecutionStrategy, Exit, Scope } from "effect"
 import { Bitfield } from "../../domain/Bitfield.js"
-import { BitfieldPages, OLD_PAGE_SIZE, PAGE_SIZE } from "../../domain/BitfieldPages.js"
-import { equals } from "../../domain/Bytes.js"
+import { BitfieldPages, PAGE_SIZE } from "../../domain/BitfieldPages.js"
 import * as Change from "../../domain/Change.js"
-import { CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import { type CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import { FEED_PATH_RULE, isFeedPath } from "../../domain/FeedPath.js"
 import * as Hash from "../../domain/Hash.js"
-import * as Identity from "../../domain/Identity.js"
+import type * as Identity from "../../domain/Identity.js"
 import * as Merkle from "../../domain/Merkle.js"
 import { ENTRY_SIZE } from "../../domain/Node.js"
 import { Offsets } from "../../domain/Offsets.js"
@@ -14,12 +14,13 @@ import type { FileSizes } from "../../domain/Recovery.js"
 import { everything } from "../../domain/Selection.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { Crypto } from "../Crypto.js"
-import { type FeedFiles, type Read, Storage } from "../Storage.js"
+import { type FeedFiles, Storage } from "../Storage.js"
 import { AppendQueue } from "./AppendQueue.js"
 import { close } from "./close.js"
 import { commit } from "./commit.js"
 import { Demand } from "./Demand.js"
 import { type Durability, type FeedCore, type OnWrite } from "./FeedCore.js"
+import { identify, readSizes } from "./identify.js"
 import { recover } from "./recover.js"
 import { WriteLock } from "./WriteLock.js"
 
@@ -36,7 +37,10 @@ export interface CoreOptions {
   readonly openExisting?: boolean
   /** Drop what is stored and start an empty feed: with a new key pair, unless keys are given. Default false. */
   readonly overwrite?: boolean
-  /** Store the secret key beside the feed. Default true. */
+  /**
+   * Store the secret key beside the feed (the default). Else it is to be given at each opening that appends; where a new key
+   * pair would be made the opening is refused, because nobody would ever have its secret key.
+   */
   readonly storeSecretKey?: boolean
   /** Download only what is asked for. Default false. */
   readonly sparse?: boolean
@@ -73,49 +77,26 @@ const openIn = (options: CoreOptions, lifetime: Scope.CloseableScope) =>
   Effect.gen(function* () {
     const storage = yield* Storage
     const crypto = yield* Crypto
+    const path = options.path ?? ""
+    if (!isFeedPath(path)) return yield* new OpenRefused({ reason: "bad-path", detail: FEED_PATH_RULE })
     const scope = yield* Scope.fork(lifetime, ExecutionStrategy.sequential)
-    const files = yield* Scope.extend(storage.open(options.path ?? ""), scope)
-    let identity = yield* decideIdentity(files, options)
+    const files = yield* Scope.extend(storage.open(path), scope)
+    let identity = yield* identify(files, crypto, options)
     if (options.readOnly !== true) {
       yield* files.lock
       // Whoever held the lock before may have made or changed the feed meanwhile.
-      identity = yield* decideIdentity(files, options)
+      identity = yield* identify(files, crypto, options)
     }
     return yield* openFiles({ options, files, crypto, lifetime, scope, identity })
   })
 
-const readSizes = (files: FeedFiles): Effect.Effect<FileSizes, StorageError> =>
+/** What the files of a feed that was opened read-only say now, as a feed of its own; it has nothing to close. */
+export const lookAgain = (core: FeedCore): Effect.Effect<FeedCore, OpenError> =>
   Effect.gen(function* () {
-    return {
-      tree: yield* files.size("tree"),
-      signatures: yield* files.size("signatures"),
-      bitfield: yield* files.size("bitfield"),
-      data: yield* files.size("data")
-    }
-  })
-
-const decideIdentity = (files: FeedFiles, options: CoreOptions) =>
-  Effect.gen(function* () {
-    const [key, secretKey] = yield* files.read(
-      [
-        { file: "key", offset: 0, length: Sleep.KEY_SIZE },
-        // Who only reads needs no secret key, and may not be allowed to see it.
-        { file: "secret_key", offset: 0, length: Sleep.SECRET_KEY_SIZE }
-      ].slice(0, options.readOnly === true ? 1 : 2) as ReadonlyArray<Read>
-    )
-    const sizes = yield* readSizes(files)
-    const otherFiles =
-      Math.max(sizes.tree, sizes.signatures, sizes.bitfield) > Sleep.HEADER_SIZE || sizes.data > 0
-    return yield* Identity.decide(
-      {
-        key: options.key,
-        secretKey: options.secretKey,
-        createIfMissing: options.createIfMissing !== false && options.readOnly !== true,
-        openExisting: options.openExisting !== false,
-        overwrite: options.overwrite === true && options.readOnly !== true
-      },
-      { key: key!, secretKey: secretKey ?? new Uint8Array(0), otherFiles }
-    )
+    const { crypto, files, lifetime, scope } = core
+    const options = { key: core.key, readOnly: true, sparse: true }
+    const identity = yield* identify(files, crypto, options)
+    return yield* openFiles({ options, files, crypto, lifetime, scope, identity })
   })
 
 interface Opening {
@@ -134,31 +115,16 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
       identity.key === undefined
         ? yield* opening.crypto.keyPair()
         : { publicKey: identity.key, secretKey: identity.secretKey }
-    yield* checkSecretKey(opening.crypto, keys)
     if (identity.action === "overwrite") yield* wipe(files)
-    const sizes = yield* readSizes(files)
-    const pages = yield* readBitfield(files, sizes)
+    const bitfieldSize = yield* files.size("bitfield")
+    const pages = yield* readBitfield(files, bitfieldSize)
+    const sizes = { ...(yield* readSizes(files)), bitfield: bitfieldSize }
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
     if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
     yield* recover(core, sizes)
     if (!core.sparse) core.demand.select(everything)
     return core
   })
-
-/** The halves of a secret key must belong together: signing with others is useless, and can give the secret away. */
-const checkSecretKey = (crypto: Crypto["Type"], keys: Keys): Effect.Effect<void, OpenRefused> => {
-  if (keys.secretKey === undefined) return Effect.void
-  return Effect.flatMap(crypto.keyPair(keys.secretKey.slice(0, Sleep.KEY_SIZE)), (pair) =>
-    equals(pair.publicKey, keys.publicKey)
-      ? Effect.void
-      : Effect.fail(
-          new OpenRefused({
-            reason: "wrong-secret-key",
-            detail: "the secret key's halves do not belong together"
-          })
-        )
-  )
-}
 
 interface Keys {
   readonly publicKey: Uint8Array
@@ -192,6 +158,7 @@ const makeCore = (
       writer: new WriteLock(),
       appends: new AppendQueue(),
       tip: Merkle.emptyTip,
+      claimedLength: 0,
       contiguous: 0,
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),
@@ -207,33 +174,24 @@ const wipe = (files: FeedFiles): Effect.Effect<void, StorageError> =>
     { discard: true }
   )
 
-/** The bitfield's pages, after the headers of all three headered files were checked. */
-const readBitfield = (
-  files: FeedFiles,
-  sizes: FileSizes
-): Effect.Effect<BitfieldPages, CorruptStorage | StorageError> =>
+/** Read at a time, 3.5 MB: a sparse feed's bitfield can be mostly holes, which must not take memory. */
+const PIECE_PAGES = 1024
+
+/** The bitfield's pages; `identify` has seen to its header. */
+const readBitfield = (files: FeedFiles, size: number): Effect.Effect<BitfieldPages, StorageError> =>
   Effect.gen(function* () {
-    const [bitfield, signatures, tree] = yield* files.read([
-      { file: "bitfield", offset: 0, length: Math.max(sizes.bitfield, Sleep.HEADER_SIZE) },
-      { file: "signatures", offset: 0, length: Sleep.HEADER_SIZE },
-      { file: "tree", offset: 0, length: Sleep.HEADER_SIZE }
-    ])
-    yield* checkHeader("signatures", signatures!, [Sleep.SIGNATURE_SIZE])
-    yield* checkHeader("tree", tree!, [ENTRY_SIZE])
-    const pageSize = yield* checkHeader("bitfield", bitfield!, [PAGE_SIZE, OLD_PAGE_SIZE])
-    const pages = new BitfieldPages(pageSize ?? PAGE_SIZE)
-    pages.load(bitfield!.subarray(Sleep.HEADER_SIZE))
+    const [header] = yield* files.read([{ file: "bitfield", offset: 0, length: Sleep.HEADER_SIZE }])
+    const pages = new BitfieldPages(Sleep.entrySize("bitfield", header!) ?? PAGE_SIZE)
+    const piece = PIECE_PAGES * pages.pageSize
+    for (let start = 0; Sleep.HEADER_SIZE + start < size; start += piece) {
+      const offset = Sleep.HEADER_SIZE + start
+      const [bytes] = yield* files.read([
+        { file: "bitfield", offset, length: Math.min(piece, size - offset) }
+      ])
+      pages.load(bytes!, start / pages.pageSize)
+    }
     return pages
   })
-
-/** The entry size in a file's header; `undefined` for a file too short to have one, which is written anew. */
-const checkHeader = (file: Sleep.HeaderedFile, bytes: Uint8Array, sizes: ReadonlyArray<number>) => {
-  if (bytes.length < Sleep.HEADER_SIZE) return Effect.succeed(undefined)
-  const size = Sleep.entrySize(file, bytes)
-  return size !== undefined && sizes.includes(size)
-    ? Effect.succeed(size)
-    : Effect.fail(new CorruptStorage({ file, detail: "its header is not that of such a file" }))
-}
 
 /** The keys and headers that are not stored yet. The secret key goes first: a key without it could never be written to. */
 const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes) =>

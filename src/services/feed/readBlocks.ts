@@ -1,6 +1,7 @@
 /** Reading held blocks: from the tree's sizes to byte extents, then one read of `data`. */
 import { Effect, Either } from "effect"
-import { equals, isBlank, readUint64 } from "../../domain/Bytes.js"
+import { MAX_BLOCK_SIZE } from "../../domain/Append.js"
+import { empty, equals, isBlank, readUint64 } from "../../domain/Bytes.js"
 import { CorruptStorage, type StorageError } from "../../domain/Errors.js"
 import * as FlatTree from "../../domain/FlatTree.js"
 import * as Hash from "../../domain/Hash.js"
@@ -21,6 +22,22 @@ export const extentOf = (
   return Effect.map(core.files.read(plan.ranges), (read) => core.offsets.finish(plan, read, known))
 }
 
+/**
+ * A range of `data`, as storage reads it, but nothing of one that is larger than a block and does not lie in the file whole: it comes from
+ * a damaged size, and what is there of it may be all the memory there is.
+ */
+export const readData = (
+  core: FeedCore,
+  offset: number,
+  length: number
+): Effect.Effect<ReadonlyArray<Uint8Array>, StorageError> => {
+  const end = offset + length
+  if (!Number.isSafeInteger(end)) return Effect.succeed([empty])
+  const read = core.files.read([{ file: "data", offset, length }])
+  if (length <= MAX_BLOCK_SIZE) return read
+  return Effect.flatMap(core.files.size("data"), (size) => (end <= size ? read : Effect.succeed([empty])))
+}
+
 const corrupt = (file: string, detail: string) => Effect.fail(new CorruptStorage({ file, detail }))
 
 /** The bytes of a held block; what `gone` answers when it is cleared while it is read. */
@@ -36,7 +53,7 @@ export const readBlock = <E>(
         return corrupt("tree", `the nodes that locate block ${index} are missing`)
       const { offset, size } = extent
       if (size === 0) return Effect.succeed(new Uint8Array(0))
-      return Effect.flatMap(core.files.read([{ file: "data", offset, length: size }]), ([block]) =>
+      return Effect.flatMap(readData(core, offset, size), ([block]) =>
         isPlausible(block!, size) ? Effect.succeed(block!) : checkRead(core, index, block!, gone)
       )
     }
@@ -93,7 +110,7 @@ export const readRun = (
     const entries = yield* readEntries(core.files, FlatTree.leaf(start), FlatTree.leaf(end - 1))
     const sizes = yield* leafSizes(entries, start, end, bytes)
     const total = sizes.reduce((sum, size) => sum + size, 0)
-    const [data] = yield* core.files.read([{ file: "data", offset: extent.offset, length: total }])
+    const [data] = yield* readData(core, extent.offset, total)
     return cut(start, sizes, data!, entries)
   })
 

@@ -17,10 +17,10 @@ import * as Hash from "../../domain/Hash.js"
 import { ENTRY_SIZE, type TreeNode, decode } from "../../domain/Node.js"
 import * as Recovery from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
-import { extentOf } from "./readBlocks.js"
+import { extentOf, readData } from "./readBlocks.js"
 import { applyBits, commit } from "./commit.js"
 import type { FeedCore } from "./FeedCore.js"
-import { extendSigned, findSigned } from "./recoverLength.js"
+import { type Found, extendSigned, findSigned } from "./recoverLength.js"
 import { readEntries, readNodes } from "./readNodes.js"
 
 export type RecoverError = CorruptStorage | StorageError
@@ -29,15 +29,22 @@ export type RecoverError = CorruptStorage | StorageError
 export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effect<void, RecoverError> =>
   Effect.gen(function* () {
     const claims = Recovery.claims(core.bitfield, core.bitfield.pages.pageSize, sizes)
-    const found = yield* findSigned(core, claims)
+    const isTorn = (sizes.signatures - Sleep.HEADER_SIZE) % Sleep.SIGNATURE_SIZE > 0
+    const found = yield* findSigned(core, claims, isTorn)
+    core.claimedLength = Math.max(found.claimed, found.tip.length)
     const isOwner = core.secretKey !== undefined && !core.readOnly
-    const cut = core.readOnly ? [] : tornSignature(sizes)
+    const cut = isTorn && !core.readOnly ? tornSignature(found) : []
     const proven =
       isOwner && found.tip.length < found.claimed ? yield* extendSigned(core, found, claims, cut) : found.tip
     if (cut.length > 0 && proven === found.tip) yield* commit(core, { ...Change.none, cut })
     yield* apply(core, { ...Change.none, tip: proven })
     if (claims.bits > proven.length) {
-      yield* apply(core, { ...Change.none, bits: [{ _tag: "ForgetBeyond", length: proven.length }] })
+      const writes = claims.bits > claims.signatures ? [lostSignature(claims.bits)] : []
+      yield* apply(core, {
+        ...Change.none,
+        writes,
+        bits: [{ _tag: "ForgetBeyond", length: proven.length }]
+      })
     }
     yield* dropUnlocated(core, claims.treeEnd)
     const lagsFrom = Math.min(claims.bits, claims.wholeBits)
@@ -45,11 +52,20 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
     yield* dropMissingData(core, sizes.data)
   })
 
-/** What is left of a signature whose write was cut off: it would read as a signature once the file grows past it. */
-const tornSignature = (sizes: Recovery.FileSizes): Change.Change["cut"] => {
-  const torn = (sizes.signatures - Sleep.HEADER_SIZE) % Sleep.SIGNATURE_SIZE
-  return torn > 0 ? [{ file: "signatures", size: sizes.signatures - torn }] : []
-}
+/**
+ * What is left of a signature whose write was cut off, and the blank entries of its batch: the one would read as a signature once the
+ * file grows past it, the others as lost ones.
+ */
+const tornSignature = (found: Found): Change.Change["cut"] => [
+  { file: "signatures", size: Sleep.signatureOffset(found.signed) }
+]
+
+/**
+ * A blank entry for the signature of this length, which was lost: a reader forgets the bits that knew of it, but an owner who opens the
+ * files later must not take the length for one that was never signed.
+ */
+const lostSignature = (length: number): Change.Write =>
+  Change.signatureWrite(length, new Uint8Array(Sleep.SIGNATURE_SIZE))
 
 /** Commits, or in a read-only feed only changes what is in memory. */
 const apply = (core: FeedCore, change: Change.Change): Effect.Effect<void, StorageError> => {
@@ -138,7 +154,7 @@ const rebuildPiece = (core: FeedCore, root: TreeNode, offset: number, from: numb
     for (const { leaf, offset: start } of found.leaves) {
       const block = FlatTree.block(leaf.index)
       if (block < from) continue
-      const [bytes] = yield* core.files.read([{ file: "data", offset: start, length: leaf.size }])
+      const [bytes] = yield* readData(core, start, leaf.size)
       if (equals(Hash.leafHash(core.crypto.blake2b256, bytes!), leaf.hash)) {
         held.push({ _tag: "Have", start: block, end: block + 1, held: true })
       }

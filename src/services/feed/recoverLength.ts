@@ -11,12 +11,15 @@ import * as Recovery from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { commit } from "./commit.js"
 import type { FeedCore } from "./FeedCore.js"
+import { readData } from "./readBlocks.js"
 import { readEntries, readNodes, readSignature } from "./readNodes.js"
 
 /** The longest log that is proven, and the longest that a signature or the tree-bits claim. */
 export interface Found {
   readonly tip: Merkle.Tip
   readonly claimed: number
+  /** Length of the last signature that is not blank. */
+  readonly signed: number
 }
 
 /** Signatures tried before giving up: what is worse is damage that no crash leaves, and opening must end. */
@@ -43,22 +46,28 @@ const proveLength = (core: FeedCore, length: number): Effect.Effect<Merkle.Tip |
     return valid ? Merkle.tip(roots) : undefined
   })
 
-/** Looks for the longest proven log: first where the bits point, then from the last signature downwards. */
+/**
+ * Looks for the longest proven log, from the last signature downwards. A file of signatures ends with one: a blank end is where one was
+ * lost, unless the entry after it is torn, whose batch it belongs to.
+ */
 export const findSigned = (
   core: FeedCore,
-  claims: Recovery.Claims
+  claims: Recovery.Claims,
+  isTorn: boolean
 ): Effect.Effect<Found, CorruptStorage | StorageError> =>
   Effect.gen(function* () {
     let tries = 0
-    let claimed = claims.bits
+    let claimed = Math.max(claims.bits, isTorn ? 0 : claims.signatures)
+    let signed = 0
     let entries = FIRST_ENTRIES
     for (let end = claims.signatures; end > 0;) {
       const start = Math.max(0, end - entries)
       for (const length of yield* signedLengths(core, start, end)) {
         claimed = Math.max(claimed, length)
+        signed = Math.max(signed, length)
         if (!Recovery.rootsFit(length, claims.treeEnd)) continue
         const tip = yield* proveLength(core, length)
-        if (tip !== undefined) return { tip, claimed }
+        if (tip !== undefined) return { tip, claimed, signed }
         if (++tries === MAX_TRIES) {
           return yield* new CorruptStorage({
             file: "tree",
@@ -71,7 +80,7 @@ export const findSigned = (
     }
     // No signature at all: a finalized feed, or nothing that could be trusted.
     const unsigned = claims.signatures === 0 ? yield* proveLength(core, claims.bits) : undefined
-    return { tip: unsigned ?? Merkle.emptyTip, claimed }
+    return { tip: unsigned ?? Merkle.emptyTip, claimed, signed }
   })
 
 /** The lengths in (start, end] that have a signature entry, longest first. */
@@ -143,7 +152,7 @@ const provenLeaves = (
       const entry = entries.subarray(2 * ENTRY_SIZE * i, 2 * ENTRY_SIZE * i + ENTRY_SIZE)
       const leaf = decode(FlatTree.leaf(start + i), entry)
       if (leaf === undefined) return [...leaves, undefined]
-      const [block] = yield* core.files.read([{ file: "data", offset: next, length: leaf.size }])
+      const [block] = yield* readData(core, next, leaf.size)
       if (!equals(Hash.leafHash(core.crypto.blake2b256, block!), leaf.hash)) return [...leaves, undefined]
       leaves.push(leaf)
       next += leaf.size

@@ -2,6 +2,7 @@
  * One feed on one connection: the peer's state machine, what waits to be told, asked and stored, and whether it is over.
  * Everything here is synchronous; the session's fibers call it, and send what it writes.
  */
+import { Effect } from "effect"
 import type { Channel, Multiplexer } from "../../domain/Multiplexer.js"
 import { type Action, Peer, type PeerOptions } from "../../domain/Peer.js"
 import type { ProtocolError } from "../../domain/Errors.js"
@@ -38,15 +39,18 @@ export class Member implements Participant {
   finished = false
   /** Whether the other side wants an acknowledgement for each block. */
   remoteAck = false
-  /** Nodes that answers under way will prove; none, once answers were seen to come out of order. */
+  /** Whether it answers in the order of our requests, as far as it says and we have seen. */
+  ordered = false
+  /** Nodes that answers under way will prove, where they come in order. */
   readonly #expected: Expected
   /** Blocks that were asked for with those nodes counted as held. */
   readonly #relying = new Set<number>()
-  #inOrder = true
   #ready = false
   #news: Array<News> = []
   #dirty = true
   #saidDone = false
+  #gotAll: boolean | undefined
+  readonly #waiting = new Set<(all: boolean) => void>()
 
   constructor(
     readonly core: FeedCore,
@@ -125,6 +129,18 @@ export class Member implements Participant {
     return this.host.multiplexer.send(this.channel, message)
   }
 
+  /**
+   * Ends when nothing more of what it said it has and is wanted here will come: with true when all of that is held, with false when
+   * requests were left unanswered or the connection is over.
+   */
+  readonly downloaded: Effect.Effect<boolean> = Effect.async((resume) => {
+    const answer = (all: boolean): void => resume(Effect.succeed(all))
+    if (this.#gotAll !== undefined) return answer(this.#gotAll)
+    this.#waiting.add(answer)
+    this.look()
+    return Effect.sync(() => this.#waiting.delete(answer))
+  })
+
   /** Writes what is to be told and asked now. */
   write(now: number): void {
     if (this.finished || !this.#ready) return
@@ -141,12 +157,33 @@ export class Member implements Participant {
         this.send({ _tag: "Request", index, bytes, hash, nodes: this.#digest(index, hash) })
       }
     }
-    if (!this.options.live) this.#writeEnd()
+    if (this.#waiting.size > 0 && this.#hasNothingMore()) this.#tellDownloaded(this.#hasAll())
+    // Who only gives ends with who wants nothing more, though it would give for ever.
+    if (!this.options.live || (!this.options.download && !this.peer.remoteDownloading)) this.#writeEnd()
   }
 
-  /** What we have towards a proof of the block, or will have when the answers to earlier requests are here. */
+  #hasNothingMore(): boolean {
+    return this.claims.length === 0 && this.swarm.downloads.isDone(this.peer)
+  }
+
+  /** What was given up counts as not there; so it is looked for once more. */
+  #hasAll(): boolean {
+    const { expired, ignoredWant, remoteLength } = this.peer
+    if (ignoredWant) return false
+    return expired === 0 || this.core.bitfield.nextMissing(0, remoteLength) === remoteLength
+  }
+
+  #tellDownloaded(all: boolean): void {
+    for (const answer of this.#waiting) answer(all)
+    this.#waiting.clear()
+  }
+
+  /**
+   * What we have towards a proof of the block, or will have when the answers to earlier requests are here. The real peer, which
+   * answers in the order in which its disk does, is told only what we have: it remembers it, and would never send it again.
+   */
   #digest(index: number, hash: boolean): number {
-    if (!this.#inOrder || hash || index >= this.core.tip.length) {
+    if (!this.ordered || hash || index >= this.core.tip.length) {
       return TreeIndex.digest(this.core.bitfield, index)
     }
     const digest = TreeIndex.digest(this.#expected, index)
@@ -165,7 +202,7 @@ export class Member implements Participant {
   /** Whether an incomplete proof may be our own doing, who said that we would have more by now. From then on we say what we have. */
   forgive(index: number): boolean {
     if (!this.#relying.has(index)) return false
-    this.#inOrder = false
+    this.ordered = false
     return true
   }
 
@@ -196,7 +233,7 @@ export class Member implements Participant {
   }
 
   #isDone(): boolean {
-    if (this.claims.length > 0 || !this.swarm.downloads.isDone(this.peer)) return false
+    if (!this.#hasNothingMore()) return false
     // Who fetches single blocks goes on until the other side has had enough.
     return !this.core.sparse || (!this.peer.remoteDownloading && this.core.demand.ranges.size === 0)
   }
@@ -209,6 +246,8 @@ export class Member implements Participant {
   finish(): void {
     if (this.finished) return
     this.finished = true
+    this.#gotAll = this.#hasNothingMore() && this.#hasAll()
+    this.#tellDownloaded(this.#gotAll)
     this.claims = []
     this.#news = []
     this.swarm.remove(this)

@@ -10,7 +10,7 @@
 import { Deferred, Effect, Either } from "effect"
 import { FeedClosed, type NetworkError, ProtocolError } from "../../domain/Errors.js"
 import { type Channel, type Event, Multiplexer } from "../../domain/Multiplexer.js"
-import type { PeerOptions } from "../../domain/Peer.js"
+import type { PeerOptions, PeerStats } from "../../domain/Peer.js"
 import type * as Wire from "../../domain/Wire.js"
 import type { CryptoService } from "../Crypto.js"
 import type { FeedCore } from "../feed/FeedCore.js"
@@ -56,6 +56,13 @@ export class Session {
   /** Whether we have nothing more to say, and have said so. */
   ending = false
   #finished = 0
+  /** Of feeds whose channel was closed. */
+  readonly #past: PeerStats = {
+    uploadedBlocks: 0,
+    uploadedBytes: 0,
+    downloadedBlocks: 0,
+    downloadedBytes: 0
+  }
 
   constructor(
     readonly connection: Connection,
@@ -73,7 +80,8 @@ export class Session {
         live: options.live,
         userData: options.userData,
         extensions: options.extensions,
-        ack: options.ack
+        ack: options.ack,
+        ordered: true
       }
     })
   }
@@ -97,12 +105,13 @@ export class Session {
   /** Opens a feed on the connection, from our side. */
   readonly add = (core: FeedCore, options: PeerOptions): Effect.Effect<Member, ProtocolError | FeedClosed> =>
     Effect.gen(this, function* () {
-      const swarm = yield* swarmOf(core)
+      const seed = yield* this.crypto.randomBytes(8)
       const nonce = yield* this.crypto.randomBytes(24)
       if (core.closed) return yield* new FeedClosed()
       const channel = yield* this.multiplexer.open(core.key, core.discoveryKey, nonce)
       const existing = this.members.get(channel)
       if (existing !== undefined) return existing
+      const swarm = swarmOf(core, seed)
       const member = new Member(core, swarm, channel, options, this)
       this.members.set(channel, member)
       swarm.add(member)
@@ -129,15 +138,16 @@ export class Session {
         }
         case "Handshake":
           this.remote = event.handshake
-          for (const member of this.members.values()) {
-            member.remoteAck = event.handshake.ack
-            this.#readyMaybe(member)
-          }
+          for (const member of this.members.values()) this.#readyMaybe(member)
           break
-        case "Closed":
-          this.members.get(event.channel)?.finish()
+        case "Closed": {
+          const member = this.members.get(event.channel)
+          if (member === undefined) break
+          member.finish()
+          addStats(this.#past, member.peer.stats)
           this.members.delete(event.channel)
           break
+        }
         case "Message": {
           const member = this.members.get(event.channel)
           if (member === undefined || member.finished) break
@@ -159,6 +169,13 @@ export class Session {
     return this.#finished >= expectedFeeds
   }
 
+  /** What went over the connection, of all its feeds. */
+  get stats(): PeerStats {
+    const sum = { ...this.#past }
+    for (const member of this.members.values()) addStats(sum, member.peer.stats)
+    return sum
+  }
+
   /** The session is over: its members leave their swarms. */
   leave(): void {
     for (const member of this.members.values()) member.finish()
@@ -167,6 +184,14 @@ export class Session {
   #readyMaybe(member: Member): void {
     if (this.remote === undefined || member.channel.remoteId < 0) return
     member.remoteAck = this.remote.ack
+    member.ordered = this.remote.ordered === true
     member.ready()
   }
+}
+
+const addStats = (sum: PeerStats, more: PeerStats): void => {
+  sum.uploadedBlocks += more.uploadedBlocks
+  sum.uploadedBytes += more.uploadedBytes
+  sum.downloadedBlocks += more.downloadedBlocks
+  sum.downloadedBytes += more.downloadedBytes
 }

@@ -2,7 +2,6 @@
  * All that an open feed's connections share: who is asked for what, whom to tell what has happened. It comes with the first
  * connection of a feed and goes with the last; the feed itself knows nothing of it but `events` and `demand`.
  */
-import { Effect } from "effect"
 import { readUint64 } from "../../domain/Bytes.js"
 import { Downloads } from "../../domain/Downloads.js"
 import type { FeedEvent } from "../../domain/FeedEvent.js"
@@ -93,10 +92,13 @@ export class Swarm {
       case "Download":
         for (const member of this.members) member.tell(event.index, event.index + 1, true)
         break
-      case "Clear":
-        this.downloads.cleared(event.start, event.end)
-        for (const member of this.members) member.tell(event.start, event.end, false)
+      case "Clear": {
+        // Whoever clears up to 2^53 clears what there is.
+        const end = Math.min(event.end, this.core.tip.length)
+        this.downloads.cleared(event.start, end)
+        for (const member of this.members) member.tell(event.start, end, false)
         break
+      }
       case "Close":
         for (const member of this.members) member.closed()
         break
@@ -107,15 +109,14 @@ export class Swarm {
   }
 }
 
-/** The swarm of an open feed. */
-export const swarmOf = (core: FeedCore): Effect.Effect<Swarm> =>
-  Effect.map(core.crypto.randomBytes(8), (seed) => {
-    const existing = swarms.get(core)
-    if (existing !== undefined) return existing
-    const swarm = new Swarm(core, readUint64(seed.fill(0, 0, 2), 0))
-    swarms.set(core, swarm)
-    return swarm
-  })
+/** The swarm of an open feed, for who joins it at once. `seed`: 8 random bytes, for its choices if it is new. */
+export const swarmOf = (core: FeedCore, seed: Uint8Array): Swarm => {
+  const existing = swarms.get(core)
+  if (existing !== undefined) return existing
+  const swarm = new Swarm(core, readUint64(seed.fill(0, 0, 2), 0))
+  swarms.set(core, swarm)
+  return swarm
+}
 
 /** The swarm of a feed that has connections. */
 export const currentSwarm = (core: FeedCore): Swarm | undefined => swarms.get(core)

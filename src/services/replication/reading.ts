@@ -18,8 +18,8 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
   Effect.fnUntraced(function* (session: Session, answer: Answer) {
     const { connection, multiplexer } = session
     while (true) {
-      if (multiplexer.isHeld) {
-        yield* session.opened.wait
+      if (multiplexer.isKeeping) {
+        if (multiplexer.isHeld) yield* session.opened.wait
         yield* handle(session, answer, multiplexer.resume())
         continue
       }
