@@ -52,6 +52,11 @@ export class Bitfield implements HeldNodes {
     return this.pages.byte(this.pages.have, at)
   }
 
+  /** A copy of have-bytes `at` to `at + count`. */
+  haveBytes(at: number, count: number): Uint8Array {
+    return this.pages.bytes(this.pages.have, at, count)
+  }
+
   /** How many blocks of [start, end) are held. */
   count(start: number, end: number): number {
     let total = 0

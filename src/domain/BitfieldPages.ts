@@ -67,6 +67,20 @@ export class BitfieldPages {
     return page === undefined ? 0 : page[section.start + inSection]!
   }
 
+  /** A copy of bytes `at` to `at + count`. */
+  bytes(section: Section, at: number, count: number): Uint8Array {
+    const copy = new Uint8Array(count)
+    for (let done = 0; done < count;) {
+      const inSection = (at + done) % section.size
+      const length = Math.min(count - done, section.size - inSection)
+      const page = this.#pages.get((at + done - inSection) / section.size)
+      const from = section.start + inSection
+      if (page !== undefined) copy.set(page.subarray(from, from + length), done)
+      done += length
+    }
+    return copy
+  }
+
   /** Sets one byte; answers whether that changed it. Touches the page even when not, as the peer does. */
   setByte(section: Section, at: number, value: number): boolean {
     const inSection = at % section.size

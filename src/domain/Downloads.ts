@@ -90,16 +90,18 @@ export class Downloads {
     return orders
   }
 
-  /** The request for a block is over: it is stored, or it will not come. */
-  release(index: number): void {
-    this.#reserved.delete(index)
+  /** The peer's request for a block is over: it is stored, or it will not come from there. */
+  release(index: number, peer: Peer): void {
+    if (this.#reserved.get(index)?.peer === peer) this.#reserved.delete(index)
   }
 
   /** A peer is gone. */
   remove(peer: Peer): void {
     this.peers.delete(peer)
-    for (const index of peer.abandon()) {
-      if (this.#reserved.get(index)?.peer === peer) this.#reserved.delete(index)
+    peer.abandon()
+    // Those that came and were not stored are not in flight any more.
+    for (const [index, reservation] of this.#reserved) {
+      if (reservation.peer === peer) this.#reserved.delete(index)
     }
   }
 

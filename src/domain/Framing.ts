@@ -9,7 +9,7 @@
  * `FrameReader.read`, which keeps views of it in the frames.
  */
 import { Either } from "effect"
-import { concat } from "./Bytes.js"
+import { concat, empty } from "./Bytes.js"
 import { ProtocolError } from "./Errors.js"
 import * as Varint from "./Varint.js"
 import * as Wire from "./Wire.js"
@@ -114,6 +114,9 @@ export interface Frame {
 /** Parts of a frame that are kept apart: 8 MB that come in 64 KB fit, and joining them early costs little. */
 const MOST_PARTS = 256
 
+/** Frames, lengths and keep-alives that are read at a time, where that is asked for: some 0.1 ms. */
+export const SOME_STEPS = 2048
+
 /** Reads frames from bytes that come in parts of any size. After an error it gives the same error again. */
 export class FrameReader {
   readonly #maxChannels: number
@@ -126,6 +129,7 @@ export class FrameReader {
   /** A frame that comes in parts: views of what has come, joined when it is whole. What was only claimed takes nothing. */
   #parts: Array<Uint8Array> = []
   #gatheredSize = 0
+  #rest = empty
 
   constructor(maxChannels: number = MAX_CHANNELS) {
     this.#maxChannels = maxChannels
@@ -136,13 +140,22 @@ export class FrameReader {
     return !this.#inFrame && this.#lengthBytes === 0
   }
 
-  /** The frames that `bytes` complete. The reader and the frames keep views of `bytes`. */
-  read(bytes: Uint8Array): Either.Either<ReadonlyArray<Frame>, ProtocolError> {
+  /** What the last `read` left, having made its steps: to be read next. */
+  get rest(): Uint8Array {
+    return this.#rest
+  }
+
+  /** The frames that `bytes` complete, as far as `mostSteps` go. The reader and the frames keep views of `bytes`. */
+  read(
+    bytes: Uint8Array,
+    mostSteps = Number.POSITIVE_INFINITY
+  ): Either.Either<ReadonlyArray<Frame>, ProtocolError> {
     const frames: Array<Frame> = []
     let offset = 0
-    while (offset < bytes.length && this.#problem === undefined) {
+    for (let step = 0; offset < bytes.length && step < mostSteps && this.#problem === undefined; step++) {
       offset = this.#step(bytes, offset, frames)
     }
+    this.#rest = offset < bytes.length ? bytes.subarray(offset) : empty
     return this.#problem === undefined ? Either.right(frames) : Either.left(this.#problem)
   }
 
@@ -205,7 +218,7 @@ export class FrameReader {
 
   #gather(bytes: Uint8Array, from: number, to: number): void {
     // Bytes that come one by one must not each keep an array.
-    if (this.#parts.length === MOST_PARTS) this.#parts = [concat(this.#parts)]
+    if (this.#parts.length === MOST_PARTS) joinLast(this.#parts)
     this.#parts.push(bytes.subarray(from, to))
     this.#gatheredSize += to - from
   }
@@ -227,4 +240,15 @@ export class FrameReader {
   #fail(reason: "malformed" | "too-large" | "too-many", detail: string): void {
     this.#problem = new ProtocolError({ reason, detail })
   }
+}
+
+/** Joins the last parts, as many as do not dwarf those after them: so each byte is joined a few times, not once for every 256 that follow. */
+const joinLast = (parts: Array<Uint8Array>): void => {
+  let first = parts.length - 1
+  for (let size = parts[first]!.length; first > 0 && parts[first - 1]!.length <= 2 * size; first--) {
+    size += parts[first - 1]!.length
+  }
+  // At least a half, should the sizes fall steeply.
+  first = Math.min(first, parts.length / 2)
+  parts.splice(first, parts.length, concat(parts.slice(first)))
 }

@@ -5,11 +5,20 @@
  * with encryption on, everything after it, in that direction, is XORed with the key stream of the first feed's key and the
  * sender's nonce. So what follows the other side's first frame cannot be read before we opened the same feed: it is kept
  * (`isHeld`) until then, and whoever feeds us bytes waits meanwhile.
+ *
+ * Bytes are read in order and some frames at a time (`hasMore`): a megabyte can hold half a million of them.
  */
 import { Either } from "effect"
 import { equals, toHex } from "./Bytes.js"
 import { ProtocolError } from "./Errors.js"
-import { type Frame, FrameReader, FrameWriter, MAX_CHANNELS, type StreamCipher } from "./Framing.js"
+import {
+  type Frame,
+  FrameReader,
+  FrameWriter,
+  MAX_CHANNELS,
+  SOME_STEPS,
+  type StreamCipher
+} from "./Framing.js"
 import * as Wire from "./Wire.js"
 
 /** One feed on a connection. */
@@ -58,7 +67,8 @@ export class Multiplexer {
   #clear: Array<Uint8Array> = []
   #encrypt: StreamCipher | undefined
   #decrypt: StreamCipher | undefined
-  #held: Array<Uint8Array> = []
+  /** What has come and was not looked at yet. */
+  #kept: Array<Uint8Array> = []
   #earlyBytes = 0
   #handshaken = false
 
@@ -67,11 +77,6 @@ export class Multiplexer {
   /** Whether bytes wait for our opening the feed that the other side opened first. */
   get isHeld(): boolean {
     return this.options.encrypt && this.#theirs !== undefined && this.#ours === undefined
-  }
-
-  /** Whether bytes were kept until a feed was opened, and not handled yet: `resume`. */
-  get isKeeping(): boolean {
-    return this.#held.length > 0
   }
 
   /** Whether the connection may end here: no frame of the other side's is cut off. */
@@ -93,7 +98,7 @@ export class Multiplexer {
     return this.#channels.get(toHex(discoveryKey))
   }
 
-  /** Opens a feed's channel. `nonce` (24 random bytes) is used on the first. Then look at `resume`. */
+  /** Opens a feed's channel. `nonce` (24 random bytes) is used on the first. Then look at `hasMore`. */
   open(key: Uint8Array, discoveryKey: Uint8Array, nonce: Uint8Array): Either.Either<Channel, ProtocolError> {
     const channel = this.#channelOf(discoveryKey)
     if (channel.localId >= 0) return Either.right(channel)
@@ -141,28 +146,22 @@ export class Multiplexer {
     return all
   }
 
-  /** Bytes from the connection, which become ours. */
+  /** Bytes from the connection, which become ours: what the first of them say. There may be more. */
   receive(bytes: Uint8Array): Result {
-    if (this.isKeeping) {
-      this.#held.push(bytes)
-      return this.resume()
-    }
-    if (this.#theirs === undefined) return this.#receiveFirst(bytes)
-    return this.#receiveFrames(bytes)
+    this.#kept.push(bytes)
+    return this.more()
   }
 
-  /** After an `open`: what was kept for it. */
-  resume(): Result {
-    if (this.isHeld || this.#held.length === 0) return Either.right([])
-    const held = this.#held
-    this.#held = []
+  /** Whether `more` has something to give. */
+  get hasMore(): boolean {
+    return !this.isHeld && (this.#reader.rest.length > 0 || this.#kept.length > 0)
+  }
+
+  /** What has come, some frames at a time. */
+  more(): Result {
     const events: Array<Event> = []
-    for (const bytes of held) {
-      const more = this.#receiveFrames(bytes)
-      if (Either.isLeft(more)) return more
-      for (const event of more.right) events.push(event)
-    }
-    return Either.right(events)
+    const problem = this.isHeld ? undefined : this.#readSome(events)
+    return problem === undefined ? Either.right(events) : Either.left(problem)
   }
 
   /** The messages that came before we opened the channel. */
@@ -172,37 +171,40 @@ export class Multiplexer {
     return early
   }
 
-  #receiveFirst(bytes: Uint8Array): Result {
-    const first = this.#reader.readFirst(bytes)
-    if (Either.isLeft(first)) return Either.left(first.left)
-    if (first.right === undefined) return Either.right([])
-    const { frame, rest } = first.right
-    if (frame.type !== Wire.TYPE.Feed) return refuse("malformed", "the first message opens no feed")
-    const events: Array<Event> = []
-    const problem = this.#frame(frame, events)
-    if (problem !== undefined) return Either.left(problem)
-    if (this.isHeld) {
-      this.#held.push(rest)
-      return Either.right(events)
+  #readSome(events: Array<Event>): ProtocolError | undefined {
+    let bytes = this.#reader.rest
+    if (bytes.length === 0) {
+      const next = this.#kept.shift()
+      if (next === undefined) return undefined
+      if (this.#theirs === undefined) return this.#readFirst(next, events)
+      const problem = this.options.encrypt ? this.#decryptNext(next) : undefined
+      if (problem !== undefined) return problem
+      bytes = next
     }
-    const more = this.#receiveFrames(rest)
-    return Either.isLeft(more) ? more : Either.right([...events, ...more.right])
-  }
-
-  #receiveFrames(bytes: Uint8Array): Result {
-    if (this.options.encrypt) {
-      const agreed = this.#decrypt ?? this.#agree()
-      if (agreed instanceof ProtocolError) return Either.left(agreed)
-      agreed(bytes)
-    }
-    const frames = this.#reader.read(bytes)
-    if (Either.isLeft(frames)) return Either.left(frames.left)
-    const events: Array<Event> = []
+    const frames = this.#reader.read(bytes, SOME_STEPS)
+    if (Either.isLeft(frames)) return frames.left
     for (const frame of frames.right) {
       const problem = this.#frame(frame, events)
-      if (problem !== undefined) return Either.left(problem)
+      if (problem !== undefined) return problem
     }
-    return Either.right(events)
+    return undefined
+  }
+
+  #readFirst(bytes: Uint8Array, events: Array<Event>): ProtocolError | undefined {
+    const first = this.#reader.readFirst(bytes)
+    if (Either.isLeft(first)) return first.left
+    if (first.right === undefined) return undefined
+    const { frame, rest } = first.right
+    if (rest.length > 0) this.#kept.unshift(rest)
+    if (frame.type === Wire.TYPE.Feed) return this.#frame(frame, events)
+    return new ProtocolError({ reason: "malformed", detail: "the first message opens no feed" })
+  }
+
+  #decryptNext(bytes: Uint8Array): ProtocolError | undefined {
+    const agreed = this.#decrypt ?? this.#agree()
+    if (agreed instanceof ProtocolError) return agreed
+    agreed(bytes)
+    return undefined
   }
 
   /** Both sides have opened a first feed: it must be the same. */
@@ -221,12 +223,14 @@ export class Multiplexer {
   }
 
   #frame(frame: Frame, events: Array<Event>): ProtocolError | undefined {
-    const decoded = Wire.decode(frame.type, frame.body, 0, frame.body.length)
+    const channel = this.#remote.get(frame.channel)
+    // What is kept for long must not keep all that it came with.
+    const body = channel !== undefined && channel.localId < 0 ? frame.body.slice() : frame.body
+    const decoded = Wire.decode(frame.type, body, 0, body.length)
     if (Either.isLeft(decoded)) return decoded.left
     const message = decoded.right
     if (message === undefined) return undefined
     if (message._tag === "Feed") return this.#opening(frame.channel, message, events)
-    const channel = this.#remote.get(frame.channel)
     if (channel === undefined) {
       return new ProtocolError({
         reason: "malformed",

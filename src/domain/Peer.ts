@@ -98,12 +98,12 @@ export class Peer {
   /** Requests that were sent, and how many were when the window was last full. */
   #sent = 0
   #fullAt = 0
-  /** The latest of the requests that were answered; when one was last; what was so at each look for late ones. */
-  #answered = 0
-  #answeredAt = Number.NEGATIVE_INFINITY
-  #looks: Array<{ readonly at: number; readonly answered: number }> = []
+  /** Blocks whose requests were taken back. */
+  readonly #cancelled = new Set<number>()
   readonly #inFlight = new Map<number, Sent>()
   readonly #leaves = new Map<number, Sent>()
+  /** When the last answer came, and when the latest of those requests was sent that were answered. */
+  #answered = { at: Number.NEGATIVE_INFINITY, sent: Number.NEGATIVE_INFINITY }
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
   readonly #regions = new Map<number, boolean>()
   /** Regions that had nothing more for us: their bits are not kept. */
@@ -151,9 +151,10 @@ export class Peer {
       case "Want":
         return this.#want(message)
       case "Request":
+        this.#cancelled.delete(message.index)
         return this.options.upload ? this.#ask({ _tag: "Request", request: message }) : none
       case "Cancel":
-        return this.#cancelled(message)
+        return this.#cancel(message)
       case "Data":
         return this.#data(message, now)
       case "Extension":
@@ -182,6 +183,13 @@ export class Peer {
     return actions
   }
 
+  /** Regions that it knows are to be described to it anew. */
+  describe(regions: Iterable<number>): void {
+    for (const region of regions) {
+      this.asks.push({ _tag: "Describe", start: region * REGION_BLOCKS, length: REGION_BLOCKS })
+    }
+  }
+
   /** A request is sent. */
   requested(index: number, hash: boolean, bytes: number, now: number): void {
     const sent = { index, hash, bytes, at: now, number: ++this.#sent }
@@ -190,28 +198,20 @@ export class Peer {
   }
 
   /**
-   * Gives up what was asked for `patience` milliseconds ago or earlier, and no longer counts on its coming from here: unless answers come, and none
-   * to what was asked for later. On a slow link a request waits for those before it.
+   * Gives up what was asked for before `deadline`, and no longer counts on its coming from here. Answers come in order, mostly: as long as
+   * some come, those to later requests are under way, on a slow link for long; those to earlier ones are not.
    */
-  expire(now: number, patience: number): ReadonlyArray<Action> {
-    const deadline = now - patience
-    const stalled = this.#answeredAt <= deadline
-    const overtaken = this.#looks.findLast(({ at }) => at <= deadline)?.answered ?? 0
-    this.#looks = [
-      ...this.#looks.filter(({ at }) => at > deadline - patience),
-      { at: now, answered: this.#answered }
-    ]
-    const isLate = ({ at, number }: Sent) => at <= deadline && (stalled || number < overtaken)
+  expire(deadline: number): ReadonlyArray<Action> {
     const actions: Array<Action> = []
+    const last = this.#answered
     for (const sent of this.#inFlight.values()) {
-      if (sent.at > deadline) break
-      if (!isLate(sent)) continue
+      if (sent.at > deadline || (last.at > deadline && sent.at >= last.sent)) break
       this.#inFlight.delete(sent.index)
       this.remote.set(sent.index, sent.index + 1, false)
       this.expired++
       actions.push({ _tag: "Release", index: sent.index })
     }
-    for (const sent of this.#leaves.values()) if (isLate(sent)) this.#leaves.delete(sent.index)
+    for (const sent of this.#leaves.values()) if (sent.at <= deadline) this.#leaves.delete(sent.index)
     return actions
   }
 
@@ -221,12 +221,10 @@ export class Peer {
     for (const region of this.#regions.keys()) this.#regions.set(region, true)
   }
 
-  /** Its requests, so that they can be given to others. */
-  abandon(): ReadonlyArray<number> {
-    const indexes = [...this.#inFlight.keys()]
+  /** Nothing is asked of it any more. */
+  abandon(): void {
     this.#inFlight.clear()
     this.#leaves.clear()
-    return indexes
   }
 
   #have(have: Wire.Have): ReadonlyArray<Action> {
@@ -290,8 +288,9 @@ export class Peer {
     this.remoteWants = true
     const last = this.local.length - 1
     const actions: Array<Action> = []
-    // The end first: it tells how long the log is.
-    if (first && last >= 0 && this.local.has(last)) {
+    // It tells how long the log is, unless the answer will. Otherwise never: the real peer, heard of a last block that it holds before it
+    // knows of others, can think that it has them all.
+    if (first && last >= want.start + length && this.local.has(last)) {
       actions.push({ _tag: "Send", message: { _tag: "Have", start: last, length: 1, ack: false } })
     }
     return [...actions, ...this.#ask({ _tag: "Describe", start: want.start, length })]
@@ -303,13 +302,19 @@ export class Peer {
     return none
   }
 
-  #cancelled(cancel: Wire.Cancel): ReadonlyArray<Action> {
-    const at = this.asks.findIndex(
-      (ask) =>
-        ask._tag === "Request" && ask.request.index === cancel.index && ask.request.bytes === cancel.bytes
-    )
-    if (at >= 0) this.asks.splice(at, 1)
+  /** Noted, not looked for: who asks for thousands of blocks and takes each back would have us look at all for each. */
+  #cancel(cancel: Wire.Cancel): ReadonlyArray<Action> {
+    if (this.asks.length > 0 && this.#cancelled.size < MOST_ASKS) this.#cancelled.add(cancel.index)
     return none
+  }
+
+  /** Drops the asks that were taken back: called before their turn comes. */
+  dropCancelled(): void {
+    if (this.#cancelled.size === 0) return
+    const kept = this.asks.filter((ask) => ask._tag !== "Request" || !this.#cancelled.has(ask.request.index))
+    this.#cancelled.clear()
+    this.asks.length = 0
+    for (const ask of kept) this.asks.push(ask)
   }
 
   #data(data: Wire.Data, now: number): ReadonlyArray<Action> {
@@ -320,10 +325,9 @@ export class Peer {
       return [{ _tag: "Send", message: { _tag: "Unhave", start: index, length: 1 } }]
     }
     if (sent !== undefined) {
-      this.#answered = Math.max(this.#answered, sent.number)
-      this.#answeredAt = now
       // Answers come many at a time: what counts is whether the window was full since this one was asked for.
       const full = sent.number <= this.#fullAt
+      this.#answered = { at: now, sent: Math.max(sent.at, this.#answered.sent) }
       ;(sent.hash ? this.#leaves : this.#inFlight).delete(sent.index)
       if (!sent.hash) this.window.answered(now - sent.at, value?.length ?? 0, full, now)
     }

@@ -47,11 +47,14 @@ const turn = Effect.async<void>((resume) => {
 class FeedDirectory {
   readonly #files = new Map<FileName, PositionalFile>()
   readonly #unsyncedDirectories = new Set<string>()
+  /** Directories that were synced since the feed was opened, or are to be: of others it is not known whether they were. */
+  readonly #knownDirectories = new Set<string>()
   #locked = false
   #open = true
 
   constructor(
     readonly native: Native,
+    readonly root: string,
     readonly locate: (file: FileName) => string
   ) {}
 
@@ -86,12 +89,36 @@ class FeedDirectory {
     else this.native.punch(file.writable(), offset, length)
   }
 
-  /** What a sync of `names` must flush: open files, and directories that gained entries since the last sync took them. */
+  /**
+   * What a sync of `names` must flush: the files, whoever wrote them, and directories that hold or gained entries since the last
+   * sync took them.
+   */
   takeUnsynced(names: ReadonlyArray<FileName>): { files: Array<PositionalFile>; directories: Array<string> } {
-    const files = names.map((name) => this.file(name)).filter((file) => file.isOpen())
+    const files: Array<PositionalFile> = []
+    for (const name of names) {
+      const file = this.file(name)
+      if (!file.exists()) continue
+      files.push(file)
+      for (const directory of this.#directoriesOf(file.name)) {
+        if (this.#knownDirectories.has(directory)) continue
+        this.#knownDirectories.add(directory)
+        this.#unsyncedDirectories.add(directory)
+      }
+    }
     const directories = [...this.#unsyncedDirectories]
     this.#unsyncedDirectories.clear()
     return { files, directories }
+  }
+
+  /** The directories by whose entries a file is found: its own, and those above it up to the root. */
+  #directoriesOf(name: string): Array<string> {
+    const directories = [path.dirname(name)]
+    const isBelowRoot = (directory: string) => directory.startsWith(this.root + path.sep)
+    for (let directory = directories[0]!; isBelowRoot(directory);) {
+      directory = path.dirname(directory)
+      directories.push(directory)
+    }
+    return directories
   }
 
   /** The sync of these directories failed: the next one must do it. */
@@ -176,7 +203,7 @@ const syncAll = (directory: FeedDirectory, names: ReadonlyArray<FileName>) =>
     attempt("sync", directory.locate(names[0] ?? "data"), () => directory.takeUnsynced(names)),
     ({ files, directories }) => {
       const flushFiles = files.map((file) =>
-        attemptAsync("sync", file.name, (done) => fs.fdatasync(file.writable(), done))
+        attemptAsync("sync", file.name, (done) => fs.fdatasync(file.descriptor(), done))
       )
       const flushDirectories = directories.map((name) =>
         Effect.acquireUseRelease(
@@ -212,7 +239,7 @@ export const make = (options: StorageFileOptions): Effect.Effect<StorageService>
         Effect.acquireRelease(
           Effect.sync(
             () =>
-              new FeedDirectory(native, (file) =>
+              new FeedDirectory(native, path.resolve(options.directory), (file) =>
                 path.resolve(options.locate?.(file, feedPath) ?? path.join(options.directory, feedPath, file))
               )
           ),

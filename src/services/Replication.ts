@@ -236,8 +236,11 @@ export const replicate = (
   const core: FeedCore = coreOf(feed)
   return Effect.gen(function* () {
     const session = yield* makeSession(connection, core.crypto, options, 1)
-    yield* session.add(core, peerOptions(feed, options, {}))
-    yield* run(session, options)
+    // Interrupted between the two, it must leave its swarm as well.
+    yield* Effect.ensuring(
+      Effect.zipRight(session.add(core, peerOptions(feed, options, {})), run(session, options)),
+      Effect.sync(() => session.leave())
+    )
   })
 }
 

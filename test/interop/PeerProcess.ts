@@ -37,9 +37,7 @@ class Process {
   #calls = 0
 
   constructor(name: string) {
-    // Their sodium-universal would take our sodium-native, whose streams are others by now.
-    const env = { ...process.env, SODIUM_NATIVE: "disable" }
-    this.#child = spawn(process.execPath, [script, name], { env, stdio: ["pipe", "pipe", "pipe"] })
+    this.#child = spawn(process.execPath, [script, name], { stdio: ["pipe", "pipe", "pipe"] })
     this.#child.stderr.on("data", (chunk: Buffer) => (this.#errors += chunk.toString()))
     createInterface(this.#child.stdout).on("line", (line) => {
       const answer = JSON.parse(line) as Answer

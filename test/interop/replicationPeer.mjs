@@ -13,13 +13,25 @@ import { createWebSocketStream, WebSocket, WebSocketServer } from "ws"
 const require = createRequire(import.meta.url)
 const hypercore = require(process.argv[2])
 const protocol = require("hypercore-protocol")
+
+// The cipher of its own JavaScript version, for the function of sodium-native 2 that our sodium-native 5 no longer has.
+const ofProtocol = createRequire(require.resolve("hypercore-protocol"))
+const ofSodium = createRequire(ofProtocol.resolve("sodium-universal"))
+ofProtocol("sodium-universal").crypto_stream_xor_instance ??=
+  ofSodium("sodium-javascript").crypto_stream_xor_instance
 const memory = require("random-access-memory")
 
 const feeds = new Map()
 const links = new Map()
 
 const feedOf = (name) => feeds.get(name) ?? fail(`no feed ${name}`)
-const linkOf = (name) => links.get(name) ?? fail(`no link ${name}`)
+/** Once somebody is connected. */
+const linkOf = (name) => links.get(name)?.promise ?? fail(`no link ${name}`)
+const announce = (name) => {
+  const link = {}
+  link.promise = new Promise((resolve) => (link.resolve = resolve))
+  links.set(name, link)
+}
 const fail = (message) => {
   throw new Error(message)
 }
@@ -104,7 +116,7 @@ const streamOf = (link, options) => {
   const stream = protocol(given)
   stream.on("feed", (discoveryKey) => {
     const feed = answers.map(feedOf).find((one) => one.discoveryKey.equals(discoveryKey))
-    if (feed === undefined || stream.has(feed.key)) return
+    if (feed === undefined || stream.feeds.some(({ key }) => key.equals(feed.key))) return
     link.opened.put(text(discoveryKey))
     feed.replicate({ ...given, ...perFeed, stream })
   })
@@ -120,7 +132,7 @@ const start = (name, socket, { chunk, ...options }) => {
     extensions: new Arrivals(),
     opened: new Arrivals()
   }
-  links.set(name, link)
+  links.get(name).resolve(link)
   socket.setNoDelay?.(true)
   const stream = (link.stream = streamOf(link, options))
   const failed = (where) => (error) => link.errors.push(`${where}: ${error.message}`)
@@ -235,6 +247,7 @@ const commands = {
   close: ({ name }) => called((done) => feedOf(name).close(done)),
 
   listen: async ({ link, webSocket, ...options }) => {
+    announce(link)
     const server = webSocket
       ? new WebSocketServer({ host: "127.0.0.1", port: 0 })
       : net.createServer().listen(0, "127.0.0.1")
@@ -246,6 +259,7 @@ const commands = {
     return server.address().port
   },
   connect: async ({ link, port, webSocket, ...options }) => {
+    announce(link)
     if (webSocket) {
       const socket = new WebSocket(`ws://127.0.0.1:${port}`)
       start(link, createWebSocketStream(socket), options)
@@ -257,19 +271,19 @@ const commands = {
     }
   },
   /** Ends when the connection is closed, with all errors of the link. */
-  ended: ({ link }) => linkOf(link).ended,
+  ended: async ({ link }) => (await linkOf(link)).ended,
   /** Ends the connection from this side. */
-  finalize: ({ link }) => linkOf(link).stream.finalize(),
-  handshake: ({ link }) => {
-    const { userData, ...rest } = linkOf(link).handshake
+  finalize: async ({ link }) => (await linkOf(link)).stream.finalize(),
+  handshake: async ({ link }) => {
+    const { userData, ...rest } = (await linkOf(link)).handshake
     return { ...rest, userData: userData && text(userData) }
   },
-  extension: ({ link, type, payload }) => {
-    for (const channel of linkOf(link).stream.feeds) channel.extension(type, bytes(payload))
+  extension: async ({ link, type, payload }) => {
+    for (const channel of (await linkOf(link)).stream.feeds) channel.extension(type, bytes(payload))
   },
-  extensions: ({ link, count }) => linkOf(link).extensions.take(count),
-  acks: ({ link, count }) => linkOf(link).acks.take(count),
-  opened: ({ link, count }) => linkOf(link).opened.take(count)
+  extensions: async ({ link, count }) => (await linkOf(link)).extensions.take(count),
+  acks: async ({ link, count }) => (await linkOf(link)).acks.take(count),
+  opened: async ({ link, count }) => (await linkOf(link)).opened.take(count)
 }
 
 const answer = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)

@@ -208,6 +208,19 @@ describe("sync", () => {
     })
   )
 
+  onLinux("flushes what others wrote before, and the directories that lead to it", () =>
+    Effect.gen(function* () {
+      const directory = fs.realpathSync(yield* temporaryDirectory)
+      yield* Effect.scoped(
+        Effect.flatMap(openIn(directory, "a/b"), (files) => files.write(write("key", 0, bytes(1))))
+      )
+      const files = yield* openIn(directory, "a/b")
+      const flushed = yield* flushedBy(files.sync(["key", "data"]))
+      expect([...flushed].sort()).toEqual(["", "/a", "/a/b", "/a/b/key"].map((name) => directory + name))
+      expect([...(yield* flushedBy(files.sync(["key"])))]).toEqual([`${directory}/a/b/key`])
+    })
+  )
+
   onLinux("a file made while a sync is under way has its directory flushed by the next", () =>
     Effect.gen(function* () {
       const directory = fs.realpathSync(yield* temporaryDirectory)

@@ -92,7 +92,7 @@ export class Hostile {
   constructor(
     readonly connection: Connection,
     readonly author: Feed.Feed,
-    crypto: Crypto["Type"],
+    readonly crypto: Crypto["Type"],
     readonly encrypt: boolean
   ) {
     this.multiplexer = new Multiplexer({ encrypt, handshake, xsalsa20: crypto.xsalsa20 })
@@ -126,8 +126,11 @@ export class Hostile {
     Effect.map(this.connection.pull, (arrays) => {
       if (arrays.length === 0) this.ended = true
       for (const bytes of arrays) {
-        for (const event of Either.getOrThrow(this.multiplexer.receive(bytes))) {
-          if (event._tag === "Message") this.heard.push(event.message)
+        for (let more = this.multiplexer.receive(bytes); ; more = this.multiplexer.more()) {
+          for (const event of Either.getOrThrow(more)) {
+            if (event._tag === "Message") this.heard.push(event.message)
+          }
+          if (!this.multiplexer.hasMore) break
         }
       }
     })

@@ -162,7 +162,8 @@ export class Run {
       }
       const core = coreOf(host.feed!)
       const missing = [...due.get(host)!].filter((block) => !core.bitfield.has(block))
-      if (missing.length > 0) problems.push(`${name} lacks ${missing.length} blocks: ${missing.slice(0, 10)}`)
+      if (missing.length > 0)
+        problems.push(`${name} lacks ${missing.length} blocks: ${missing.slice(0, 10).join(" ")}`)
       const length = Math.max(0, ...due.get(host)!) + 1
       if (due.get(host)!.size > 0 && core.tip.length < length)
         problems.push(`${name} has a log of ${core.tip.length} blocks, not ${length}`)

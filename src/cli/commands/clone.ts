@@ -70,7 +70,7 @@ const sayStopped = (copy: Copy.Copy) =>
     const held = yield* heldOf(copy)
     const length = formatCount(Math.max(copy.feed.length, copy.peer.remoteLength), "block")
     const stored = `${formatNumber(held)} of ${length} ${held === 1 ? "is" : "are"} stored in ${copy.options.dir}`
-    yield* StandardError.writeLine(`hypercore: interrupted: ${stored}; the same command goes on from there`)
+    yield* StandardError.complain(`interrupted: ${stored}; the same command goes on from there`)
   })
 
 export const clone = Command.make("clone", options, ({ dir, from, key, live, noProgress }) =>

@@ -46,8 +46,14 @@ export class PositionalFile {
     readonly onNewEntry: (directory: string) => void
   ) {}
 
-  isOpen(): boolean {
-    return this.#fd !== undefined
+  /** Whether there is such a file; opens it. */
+  exists(): boolean {
+    return this.#readable() !== undefined
+  }
+
+  /** The descriptor of a file that exists, open for reading at least. */
+  descriptor(): number {
+    return this.#readable() ?? this.writable()
   }
 
   /** The descriptor, open for writing; the file and its directories come to be. */

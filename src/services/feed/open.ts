@@ -122,6 +122,8 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
     if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
     yield* recover(core, sizes)
+    // Whoever wrote before may have promised less: what is built on must be as durable as what follows.
+    if (core.durability === "power" && !core.readOnly) yield* files.sync(Sleep.FILES)
     if (!core.sparse) core.demand.select(everything)
     return core
   })

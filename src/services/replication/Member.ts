@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import type { Channel, Multiplexer } from "../../domain/Multiplexer.js"
-import { type Action, Peer, type PeerOptions } from "../../domain/Peer.js"
+import { type Action, Peer, type PeerOptions, REGION_BLOCKS } from "../../domain/Peer.js"
 import type { ProtocolError } from "../../domain/Errors.js"
 import type { Claim } from "../../domain/Proof.js"
 import { Expected } from "../../domain/Expected.js"
@@ -18,6 +18,8 @@ export interface Host {
   readonly multiplexer: Multiplexer
   /** There is something to do for the writing fiber. */
   readonly wake: () => void
+  /** Messages that were answers at once, since the connection last took any. */
+  replies: number
   readonly onExtension: (member: Member, id: number, payload: Uint8Array) => void
   readonly onAck: (member: Member, start: number, length: number) => void
   /** The feed was closed under the session. */
@@ -30,6 +32,9 @@ interface News {
   end: number
   readonly held: boolean
 }
+
+/** Changes that are kept one by one until the connection takes them. */
+const MOST_NEWS = 1024
 
 export class Member implements Participant {
   readonly peer: Peer
@@ -47,6 +52,8 @@ export class Member implements Participant {
   readonly #relying = new Set<number>()
   #ready = false
   #news: Array<News> = []
+  /** Regions of which too much changed to tell it one by one: they are described anew. */
+  readonly #changed = new Set<number>()
   #dirty = true
   #saidDone = false
   #gotAll: boolean | undefined
@@ -81,7 +88,16 @@ export class Member implements Participant {
     if (this.finished) return
     const last = this.#news[this.#news.length - 1]
     if (last !== undefined && last.held === held && last.end === start) last.end = end
-    else this.#news.push({ start, end, held })
+    else if (this.#news.push({ start, end, held }) > MOST_NEWS) this.#foldNews()
+  }
+
+  #foldNews(): void {
+    for (const { end, start } of this.#news) {
+      for (let region = Math.floor(start / REGION_BLOCKS); region * REGION_BLOCKS < end; region++) {
+        this.#changed.add(region)
+      }
+    }
+    this.#news = []
   }
 
   closed(): void {
@@ -99,6 +115,7 @@ export class Member implements Participant {
     for (const action of actions) {
       switch (action._tag) {
         case "Send":
+          this.host.replies++
           this.send(action.message)
           break
         case "Store":
@@ -194,7 +211,7 @@ export class Member implements Participant {
 
   /** A request is over: its block is stored, or will not come. */
   release(index: number): void {
-    this.swarm.downloads.release(index)
+    this.swarm.downloads.release(index, this.peer)
     this.#expected.remove(index)
     this.#relying.delete(index)
   }
@@ -208,6 +225,10 @@ export class Member implements Participant {
 
   /** What it does not have is told; the last word for what it asked for is its own Have. */
   #writeNews(): void {
+    if (this.#changed.size > 0) {
+      if (this.peer.remoteWants) this.peer.describe(this.#changed)
+      this.#changed.clear()
+    }
     const news = this.#news
     if (news.length === 0) return
     this.#news = []

@@ -21,6 +21,11 @@ import { Member } from "./Member.js"
 import { Signal } from "./Signal.js"
 import { swarmOf } from "./Swarm.js"
 
+/** What the other side makes us say, in messages that the connection did not take yet; who says so much more than it hears is hostile. */
+const MOST_REPLIES = 65_536
+/** Requests and Wants that wait for an answer, over all feeds. */
+const MOST_ASKS = 131_072
+
 export type SessionError = FeedClosed | NetworkError | ProtocolError | PutError | ServeError
 
 export interface SessionOptions {
@@ -50,12 +55,12 @@ export class Session {
   /** Ends the session from outside its fibers. */
   readonly over: Deferred.Deferred<void, SessionError>
   remote: Wire.Handshake | undefined
-  /** Whether bytes have come since the last tick; whether somebody is there to take them. */
+  /** Whether a frame has come whole since the last tick, and how many bytes; whether somebody is there to take them. */
   heard = false
+  came = 0
   pulling = false
   /** Whether we have nothing more to say, and have said so. */
   ending = false
-  #finished = 0
   /** Of feeds whose channel was closed. */
   readonly #past: PeerStats = {
     uploadedBlocks: 0,
@@ -63,6 +68,11 @@ export class Session {
     downloadedBlocks: 0,
     downloadedBytes: 0
   }
+  /** Messages that were answers at once, since the connection last took any. */
+  replies = 0
+  /** Feeds whose channels the other side has closed. */
+  #closed = 0
+  #left = false
 
   constructor(
     readonly connection: Connection,
@@ -108,6 +118,9 @@ export class Session {
       const seed = yield* this.crypto.randomBytes(8)
       const nonce = yield* this.crypto.randomBytes(24)
       if (core.closed) return yield* new FeedClosed()
+      // Nobody would ever take it out of its swarm again.
+      if (this.#left)
+        return yield* new ProtocolError({ reason: "ended-early", detail: "the connection is over" })
       const channel = yield* this.multiplexer.open(core.key, core.discoveryKey, nonce)
       const existing = this.members.get(channel)
       if (existing !== undefined) return existing
@@ -141,11 +154,8 @@ export class Session {
           for (const member of this.members.values()) this.#readyMaybe(member)
           break
         case "Closed": {
-          const member = this.members.get(event.channel)
-          if (member === undefined) break
-          member.finish()
-          addStats(this.#past, member.peer.stats)
-          this.members.delete(event.channel)
+          const problem = this.#channelClosed(event.channel)
+          if (problem !== undefined) return Either.left(problem)
           break
         }
         case "Message": {
@@ -157,16 +167,41 @@ export class Session {
         }
       }
     }
-    return Either.right(asked)
+    const problem = this.#tooMuch()
+    return problem === undefined ? Either.right(asked) : Either.left(problem)
+  }
+
+  /** What we hold for the other side is bounded over all feeds, too. */
+  #tooMuch(): ProtocolError | undefined {
+    let asks = 0
+    for (const { peer } of this.members.values()) asks += peer.asks.length
+    if (asks <= MOST_ASKS && this.replies <= MOST_REPLIES) return undefined
+    return new ProtocolError({
+      reason: "too-many",
+      detail: `${asks} requests and ${this.replies} replies wait`
+    })
+  }
+
+  #channelClosed(channel: Channel): ProtocolError | undefined {
+    const member = this.members.get(channel)
+    if (member === undefined) return undefined
+    const { isOwed } = member
+    member.finish()
+    addStats(this.#past, member.peer.stats)
+    this.members.delete(channel)
+    this.#closed++
+    return isOwed && !this.options.live
+      ? new ProtocolError({ reason: "ended-early", detail: "it closed a feed and owed blocks of it" })
+      : undefined
   }
 
   /** Counts the feeds that are over; true when the connection may end. */
   get isDone(): boolean {
     const { expectedFeeds } = this.options
     if (expectedFeeds === 0) return false
-    this.#finished = 0
-    for (const member of this.members.values()) if (member.finished) this.#finished++
-    return this.#finished >= expectedFeeds
+    let finished = this.#closed
+    for (const member of this.members.values()) if (member.finished) finished++
+    return finished >= expectedFeeds
   }
 
   /** What went over the connection, of all its feeds. */
@@ -178,6 +213,7 @@ export class Session {
 
   /** The session is over: its members leave their swarms. */
   leave(): void {
+    this.#left = true
     for (const member of this.members.values()) member.finish()
   }
 

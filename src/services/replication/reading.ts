@@ -6,31 +6,42 @@ import type { Claim } from "../../domain/Proof.js"
 import { type PutError, putAll } from "../feed/put.js"
 import type { Member } from "./Member.js"
 import type { Session, SessionError } from "./Session.js"
+import { Turn } from "./Turn.js"
 
 /** What to do about a feed that the other side opened and we have not. */
 export type Answer = (channel: Channel) => Effect.Effect<void, ProtocolError | FeedClosed>
 
-/** Bytes of blocks that are verified and stored together: a few milliseconds of hashing. */
+/** Claims that are verified and stored together, by what they cost: as much as a few milliseconds of hashing. */
 const STORE_BYTES = 4 * 1024 * 1024
+/** What a claim costs beside its bytes, and what a signature does. */
+const CLAIM_BYTES = 2048
+const SIGNATURE_BYTES = 64 * 1024
 
 /** Reads until the other side ends. */
 export const reading: (session: Session, answer: Answer) => Effect.Effect<void, SessionError> =
   Effect.fnUntraced(function* (session: Session, answer: Answer) {
     const { connection, multiplexer } = session
+    const turn = new Turn()
     while (true) {
-      if (multiplexer.isKeeping) {
-        if (multiplexer.isHeld) yield* session.opened.wait
-        yield* handle(session, answer, multiplexer.resume())
+      if (multiplexer.isHeld) {
+        yield* session.opened.wait
         continue
       }
-      session.pulling = true
-      const arrays = yield* connection.pull
-      session.pulling = false
-      session.heard = true
-      if (arrays.length === 0) return yield* ended(session)
-      for (const bytes of arrays) yield* handle(session, answer, multiplexer.receive(bytes))
+      if (multiplexer.hasMore) yield* handle(session, turn, answer, multiplexer.more())
+      else {
+        session.pulling = true
+        const arrays = yield* connection.pull
+        session.pulling = false
+        yield* turn.begin
+        if (arrays.length === 0) return yield* ended(session)
+        for (const bytes of arrays) {
+          session.came += bytes.length
+          yield* handle(session, turn, answer, multiplexer.receive(bytes))
+        }
+        if (multiplexer.atBoundary) session.heard = true
+      }
       for (const member of session.members.values()) {
-        if (member.claims.length > 0) yield* store(member)
+        if (member.claims.length > 0) yield* store(member, turn)
       }
       session.wake()
     }
@@ -38,29 +49,33 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
 
 const handle = Effect.fnUntraced(function* (
   session: Session,
+  turn: Turn,
   answer: Answer,
   received: ReturnType<Session["multiplexer"]["receive"]>
 ) {
-  let next = received
-  while (Either.isLeft(next) || next.right.length > 0) {
-    if (Either.isLeft(next)) return yield* next.left
-    const now = yield* Clock.currentTimeMillis
-    const asked = session.handle(next.right, now)
-    if (Either.isLeft(asked)) return yield* asked.left
-    for (const channel of asked.right) yield* answer(channel)
-    // What came with the first feed's opening, if that was just answered.
-    next = session.multiplexer.resume()
+  const { multiplexer } = session
+  for (let events = received; ; events = multiplexer.more()) {
+    if (Either.isLeft(events)) return yield* events.left
+    if (events.right.length > 0) {
+      const now = yield* Clock.currentTimeMillis
+      const asked = session.handle(events.right, now)
+      if (Either.isLeft(asked)) return yield* asked.left
+      for (const channel of asked.right) yield* answer(channel)
+    }
+    yield* turn.giveWay
+    if (!multiplexer.hasMore) return
   }
 })
 
 /** Verifies and stores what came for one feed. A block that is held by now came from elsewhere too. */
-const store = Effect.fnUntraced(function* (member: Member) {
+const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
   const { claims, core } = member
   member.claims = []
   let next = 0
   while (next < claims.length) {
     const batch = takeBatch(member, claims, next)
     const stored = yield* Effect.either(putAll(core, batch.claims, member.peer))
+    yield* turn.giveWay
     next = batch.next
     if (Either.isLeft(stored)) {
       const { left } = stored
@@ -87,7 +102,8 @@ const takeBatch = (member: Member, claims: ReadonlyArray<Claim>, next: number) =
     const claim = claims[end]!
     if (claim.block !== undefined && member.core.bitfield.has(claim.index)) continue
     batch.push(claim)
-    bytes += claim.block?.length ?? 0
+    bytes += CLAIM_BYTES + (claim.block?.length ?? 0)
+    if (claim.proof.signature !== undefined) bytes += SIGNATURE_BYTES
   }
   return { claims: batch, next: end }
 }
@@ -99,7 +115,9 @@ const count = (member: Member, claims: ReadonlyArray<Claim>): void => {
     if (block === undefined || !member.core.bitfield.has(index)) continue
     totals.downloadedBlocks++
     totals.downloadedBytes += block.length
-    if (member.remoteAck) member.send({ _tag: "Have", start: index, length: 1, ack: true })
+    if (!member.remoteAck) continue
+    member.host.replies++
+    member.send({ _tag: "Have", start: index, length: 1, ack: true })
   }
 }
 

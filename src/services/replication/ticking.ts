@@ -3,8 +3,8 @@
  *
  *     own silence for 4 ticks             a keep-alive
  *     the other's silence for 6 ticks     the connection is dead
- *     a request unanswered for 6 ticks,
- *     though others are answered, or none    given up: others may be asked
+ *     no handshake within 6 ticks         the connection is dead
+ *     a request unanswered for 6 ticks    given up: others may be asked
  */
 import { Clock, Deferred, Duration, Effect } from "effect"
 import { ProtocolError } from "../../domain/Errors.js"
@@ -12,6 +12,8 @@ import type { Session, SessionError } from "./Session.js"
 
 const TICKS_SILENT = 4
 const TICKS_DEAD = 6
+/** Bytes between two ticks that count as a sign of life though they complete no frame: a large one may take long. */
+const LEAST_BYTES = 256
 
 export const ticking: (session: Session) => Effect.Effect<never, SessionError> = Effect.fnUntraced(function* (
   session: Session
@@ -20,18 +22,25 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
   if (tick === 0) return yield* Effect.never
   let silent = 0
   let unheard = 0
+  let unknown = 0
   let endedFor = 0
   let waiting = 0
   while (true) {
     yield* Effect.sleep(Duration.millis(tick))
     const now = yield* Clock.currentTimeMillis
     // While we are busy with what came, silence is ours.
-    if (session.heard || !session.pulling) unheard = 0
+    if (session.heard || session.came >= LEAST_BYTES || !session.pulling) unheard = 0
     else unheard++
-    const arriving = session.heard && !session.multiplexer.atBoundary
+    // A block that is on its way may take long: those behind it wait for it.
+    const arriving = session.came >= LEAST_BYTES && !session.multiplexer.atBoundary
     session.heard = false
+    session.came = 0
+    // An honest side that has opened a feed says the two in one breath.
+    unknown = session.multiplexer.opened > 0 && session.remote === undefined ? unknown + 1 : 0
     if (session.ending) {
       if (++endedFor > TICKS_DEAD) Deferred.unsafeDone(session.over, Effect.void)
+    } else if (unknown >= TICKS_DEAD) {
+      return yield* new ProtocolError({ reason: "timeout", detail: "it did not shake hands" })
     } else if (unheard >= TICKS_DEAD) {
       return yield* new ProtocolError({
         reason: "timeout",
@@ -41,8 +50,7 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     let open = 0
     for (const member of session.members.values()) {
       if (member.finished) continue
-      // A block that is on its way may take long: the others wait for it.
-      if (!arriving) member.perform(member.peer.expire(now, TICKS_DEAD * tick))
+      if (!arriving) member.perform(member.peer.expire(now - TICKS_DEAD * tick))
       open += member.peer.openWants
       // Requests may have become slow enough for others to take them over.
       member.look()
@@ -51,7 +59,7 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     if (waiting > TICKS_DEAD) {
       for (const member of session.members.values()) member.peer.settleWants()
     }
-    if (++silent >= TICKS_SILENT) {
+    if (++silent >= TICKS_SILENT && !session.ending) {
       silent = 0
       session.multiplexer.keepAlive()
       session.wake()

@@ -1,12 +1,13 @@
 /** writing: what is to be told and asked goes first, then answers, as fast as the connection takes them. */
 import { Clock, Effect } from "effect"
 import * as BitfieldRle from "../../domain/BitfieldRle.js"
-import type { Ask } from "../../domain/Peer.js"
+import { type Ask, REGION_BLOCKS } from "../../domain/Peer.js"
 import { publish } from "../feed/commit.js"
 import { seek } from "../feed/seek.js"
 import { type Asked, type ServeError, serve } from "../feed/serve.js"
 import type { Member } from "./Member.js"
 import type { Session, SessionError } from "./Session.js"
+import { Turn } from "./Turn.js"
 
 /** Bytes of blocks that are read before they are sent; requests that are looked at together. */
 const ANSWER_BYTES = 1024 * 1024
@@ -17,19 +18,24 @@ export const writing: (session: Session) => Effect.Effect<never, SessionError> =
   session: Session
 ) {
   const { connection, multiplexer } = session
+  const turn = new Turn()
   while (true) {
-    yield* session.work.wait
+    yield* turn.after(session.work.wait)
     for (let more = true; more;) {
       more = false
       const now = yield* Clock.currentTimeMillis
       for (const member of session.members.values()) {
         member.write(now)
+        member.peer.dropCancelled()
         if (member.peer.asks.length > 0) {
           yield* answer(member)
           more ||= member.peer.asks.length > 0
+          // Answers of many feeds do not wait for each other.
+          if (multiplexer.size >= ANSWER_BYTES) yield* turn.after(push(session))
         }
       }
-      if (multiplexer.size > 0) yield* connection.push(multiplexer.take())
+      if (multiplexer.size > 0) yield* turn.after(push(session))
+      yield* turn.giveWay
     }
     if (!session.ending && session.isDone) {
       session.ending = true
@@ -37,6 +43,13 @@ export const writing: (session: Session) => Effect.Effect<never, SessionError> =
     }
   }
 })
+
+/** What we said is said once: what is written after the end goes nowhere. */
+const push = (session: Session) => {
+  session.replies = 0
+  const bytes = session.multiplexer.take()
+  return session.ending ? Effect.void : session.connection.push(bytes)
+}
 
 /** Answers some of what a peer asks; the rest has its turn after the other feeds of the connection. */
 const answer = Effect.fnUntraced(function* (member: Member) {
@@ -46,20 +59,27 @@ const answer = Effect.fnUntraced(function* (member: Member) {
     peer.asks.length = 0
   } else if (first._tag === "Describe") {
     peer.asks.shift()
-    describe(member, first)
+    const rest = describe(member, first)
+    if (rest !== undefined) peer.asks.unshift(rest)
   } else if (first.request.bytes > 0) {
     peer.asks.shift()
     yield* answerByte(member, first.request)
   } else yield* answerRequests(member)
 })
 
-/** Which blocks of a region we have. */
-const describe = (member: Member, { start, length }: Extract<Ask, { _tag: "Describe" }>): void => {
+type Describe = Extract<Ask, { _tag: "Describe" }>
+
+/** Which blocks we have, of a region at a time: answers what is left to describe, if there are more. */
+const describe = (member: Member, { length, start }: Describe): Describe | undefined => {
   const { bitfield, tip } = member.core
-  const end = Math.min(start + length, Math.max(tip.length, start))
-  const bits = new Uint8Array(Math.ceil((end - start) / 8))
-  for (let i = 0; i < bits.length; i++) bits[i] = bitfield.haveByte(start / 8 + i)
-  member.send({ _tag: "Have", start, length, bitfield: BitfieldRle.encode(bits), ack: false })
+  const end = start + length
+  const next = start + REGION_BLOCKS
+  const isLast = next >= Math.min(end, tip.length)
+  const last = Math.min(end, Math.max(tip.length, start), next)
+  const bits = bitfield.haveBytes(start / 8, Math.ceil((last - start) / 8))
+  const described = isLast ? length : REGION_BLOCKS
+  member.send({ _tag: "Have", start, length: described, bitfield: BitfieldRle.encode(bits), ack: false })
+  return isLast ? undefined : { _tag: "Describe", start: next, length: end - next }
 }
 
 const answerRequests = Effect.fnUntraced(function* (member: Member) {
