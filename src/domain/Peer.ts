@@ -206,14 +206,20 @@ export class Peer {
   expire(deadline: number): ReadonlyArray<Action> {
     const actions: Array<Action> = []
     const last = this.#answered
+    const isLate = ({ at }: Sent): boolean => at <= deadline && (last.at <= deadline || at < last.sent)
     for (const sent of this.#inFlight.values()) {
-      if (sent.at > deadline || (last.at > deadline && sent.at >= last.sent)) break
+      if (!isLate(sent)) break
       this.#inFlight.delete(sent.index)
       this.remote.set(sent.index, sent.index + 1, false)
       this.expired++
       actions.push({ _tag: "Release", index: sent.index })
     }
-    for (const sent of this.#leaves.values()) if (sent.at <= deadline) this.#leaves.delete(sent.index)
+    for (const sent of this.#leaves.values()) {
+      if (!isLate(sent)) break
+      this.#leaves.delete(sent.number)
+      // What it was asked for it may be asked again.
+      this.version++
+    }
     return actions
   }
 

@@ -86,4 +86,16 @@ describe("a request that is not answered", () => {
     expect(released(peer.expire(2000 - PATIENCE))).toEqual([])
     expect(peer.inFlight).toBe(1)
   })
+
+  it("may be asked again for what is no block: whoever waits for it would wait for ever", () => {
+    const peer = new Peer(options, nothing)
+    peer.requested(0, true, 77, 0)
+    peer.requested(0, true, 99, 500)
+    const { version } = peer
+    peer.expire(999 - PATIENCE)
+    expect(peer.version).toBe(version)
+    expect(peer.expire(1000 - PATIENCE)).toEqual([])
+    expect(peer.version).not.toBe(version)
+    expect(peer.inFlight).toBe(1)
+  })
 })
