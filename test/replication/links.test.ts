@@ -30,7 +30,12 @@ const open = (options: Feed.OpenOptions) =>
   )
 
 /** Copies `count` blocks of `size` bytes over a link; answers how long it took, in milliseconds, and how many blocks were sent. */
-const copy = (link: Link, size: number, count: number, options: Replication.Options = {}) => {
+const copy = (
+  link: Link,
+  size: number,
+  count: number,
+  meanwhile?: (to: Feed.Feed) => Effect.Effect<unknown, unknown>
+) => {
   const clock = new Simulation({ seed: 1 })
   const program = Effect.gen(function* () {
     const from = yield* open(yield* crypto.keyPair(new Uint8Array(32).fill(1)))
@@ -42,8 +47,9 @@ const copy = (link: Link, size: number, count: number, options: Replication.Opti
       .listen({ port: 1 }, (connection) => Replication.replicate(from, connection, { live: true }))
     const start = clock.now
     const connection = yield* net.host("b").connect({ host: "a", port: 1 })
+    if (meanwhile !== undefined) yield* Effect.forkScoped(meanwhile(to))
     yield* Effect.raceFirst(
-      Replication.replicate(to, connection, { live: true, ...options }),
+      Replication.replicate(to, connection, { live: true }),
       to.download({ start: 0, end: count })
     )
     expect(yield* to.audit()).toEqual({ valid: count, invalid: 0 })
@@ -63,5 +69,12 @@ describe("a slow link", () => {
     const { sent, time } = await copy({ latency: 50, bandwidth: 20_000 }, 400_000, 5)
     expect(sent).toBe(5)
     expect(time).toBeLessThan(1.05 * 100_000 + 500)
+  })
+
+  it("brings a block once, whose leaf alone is asked for meanwhile", async () => {
+    const { sent } = await copy({ latency: 50, bandwidth: 100_000 }, 65_536, 20, (to) =>
+      Effect.all([to.update(20), to.update(20), to.seek(12 * 65_536 + 1)], { concurrency: "unbounded" })
+    )
+    expect(sent).toBe(20)
   })
 })
