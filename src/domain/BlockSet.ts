@@ -13,6 +13,8 @@ const GROUP_BYTES = GROUP_PAGES * PAGE_BYTES
 const FULL = new Uint8Array(PAGE_BYTES).fill(0xff)
 
 type Group = Array<Uint8Array | undefined>
+/** Stands for each group that has all its blocks. Never written to. */
+const FULL_GROUP: Group = Array.from({ length: GROUP_PAGES }, () => FULL)
 
 export class BlockSet {
   readonly #groups = new Map<number, Group>()
@@ -39,7 +41,7 @@ export class BlockSet {
       const number = (from - inGroup) / GROUP_BLOCKS
       const count = Math.min(end - from, GROUP_BLOCKS - inGroup)
       if (count < GROUP_BLOCKS) this.#setPages(number, inGroup, inGroup + count, held)
-      else if (held) this.#group(number).fill(FULL)
+      else if (held) this.#groups.set(number, FULL_GROUP)
       else this.#groups.delete(number)
       from += count
     }
@@ -80,19 +82,19 @@ export class BlockSet {
     return next
   }
 
+  /** The group, to be written to. */
   #group(number: number): Group {
-    let group = this.#groups.get(number)
-    if (group === undefined) {
-      group = Array.from<Uint8Array | undefined>({ length: GROUP_PAGES })
-      this.#groups.set(number, group)
-    }
+    const before = this.#groups.get(number)
+    if (before !== undefined && before !== FULL_GROUP) return before
+    const group = before?.slice() ?? Array.from<undefined>({ length: GROUP_PAGES })
+    this.#groups.set(number, group)
     return group
   }
 
   /** Blocks [start, end) of a group. */
   #setPages(number: number, start: number, end: number, held: boolean): void {
-    const group = held ? this.#group(number) : this.#groups.get(number)
-    if (group === undefined) return
+    if (held ? this.#groups.get(number) === FULL_GROUP : !this.#groups.has(number)) return
+    const group = this.#group(number)
     const whole = held ? FULL : undefined
     for (let from = start; from < end;) {
       const inPage = from % PAGE_BLOCKS
