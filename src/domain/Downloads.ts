@@ -190,6 +190,7 @@ export class Downloads {
 
   #linear(peer: Peer, range: Range, now: number, orders: Array<Order>): boolean {
     const end = Math.min(range.end, peer.remoteLength)
+    if (end <= range.start) return false
     const start = this.held.nextMissing(this.#starts.get(range) ?? range.start, end)
     this.#starts.set(range, start)
     const place = this.#place(peer, range, start, end)

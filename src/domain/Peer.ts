@@ -101,6 +101,7 @@ export class Peer {
   /** Blocks whose requests were taken back. */
   readonly #cancelled = new Set<number>()
   readonly #inFlight = new Map<number, Sent>()
+  /** Requests of leaves, by their numbers: any number of bytes may be looked for from one block. */
   readonly #leaves = new Map<number, Sent>()
   /** When the last answer came, and when the latest of those requests was sent that were answered. */
   #answered = { at: Number.NEGATIVE_INFINITY, sent: Number.NEGATIVE_INFINITY }
@@ -193,7 +194,8 @@ export class Peer {
   /** A request is sent. */
   requested(index: number, hash: boolean, bytes: number, now: number): void {
     const sent = { index, hash, bytes, at: now, number: ++this.#sent }
-    ;(hash ? this.#leaves : this.#inFlight).set(index, sent)
+    if (hash) this.#leaves.set(sent.number, sent)
+    else this.#inFlight.set(index, sent)
     if (this.free <= 0) this.#fullAt = this.#sent
   }
 
@@ -204,14 +206,20 @@ export class Peer {
   expire(deadline: number): ReadonlyArray<Action> {
     const actions: Array<Action> = []
     const last = this.#answered
+    const isLate = ({ at }: Sent): boolean => at <= deadline && (last.at <= deadline || at < last.sent)
     for (const sent of this.#inFlight.values()) {
-      if (sent.at > deadline || (last.at > deadline && sent.at >= last.sent)) break
+      if (!isLate(sent)) break
       this.#inFlight.delete(sent.index)
       this.remote.set(sent.index, sent.index + 1, false)
       this.expired++
       actions.push({ _tag: "Release", index: sent.index })
     }
-    for (const sent of this.#leaves.values()) if (sent.at <= deadline) this.#leaves.delete(sent.index)
+    for (const sent of this.#leaves.values()) {
+      if (!isLate(sent)) break
+      this.#leaves.delete(sent.number)
+      // What it was asked for it may be asked again.
+      this.version++
+    }
     return actions
   }
 
@@ -328,7 +336,8 @@ export class Peer {
       // Answers come many at a time: what counts is whether the window was full since this one was asked for.
       const full = sent.number <= this.#fullAt
       this.#answered = { at: now, sent: Math.max(sent.at, this.#answered.sent) }
-      ;(sent.hash ? this.#leaves : this.#inFlight).delete(sent.index)
+      if (sent.hash) this.#leaves.delete(sent.number)
+      else this.#inFlight.delete(index)
       if (!sent.hash) this.window.answered(now - sent.at, value?.length ?? 0, full, now)
     }
     if (value !== undefined) {
@@ -342,10 +351,12 @@ export class Peer {
   /** The request that `data` answers. Who asked for a byte does not know which block will be told of. */
   #answeredBy(data: Wire.Data): Sent | undefined {
     if (data.value !== undefined) return this.#inFlight.get(data.index)
-    const exact = this.#leaves.get(data.index)
-    if (exact !== undefined) return exact
-    for (const sent of this.#leaves.values()) if (sent.bytes > 0) return sent
-    return undefined
+    let seeking: Sent | undefined
+    for (const sent of this.#leaves.values()) {
+      if (sent.bytes === 0 && sent.index === data.index) return sent
+      if (sent.bytes > 0) seeking ??= sent
+    }
+    return seeking
   }
 }
 

@@ -1,7 +1,8 @@
 /**
  * How many requests a peer has in flight: as many as its link carries, without a queue that grows.
  *
- *     while answers come about as fast as the fastest did, each answer adds one (so it doubles a round trip)
+ *     while answers come about as fast as the fastest did, each answer adds two (so it triples a round trip),
+ *     and one, once some took longer
  *     when they take much longer, a queue stands somewhere: it shrinks by a tenth, once a round trip
  *
  * The peer's fixed 16 fill a link of 100 ms with a hundredth of what it carries. `SLACK` lets a local link, whose round
@@ -18,6 +19,8 @@ const MOST_BYTES = 16 * 1024 * 1024
 
 export class Window {
   #limit = FIRST
+  /** Whether no queue was seen yet. */
+  #starting = true
   #fastest = Number.POSITIVE_INFINITY
   #smoothed = 0
   #blockSize = 0
@@ -44,8 +47,11 @@ export class Window {
     this.#blockSize = this.#blockSize === 0 ? size : this.#blockSize + (size - this.#blockSize) / 16
     const target = 2 * this.#fastest + SLACK
     if (latency <= target) {
-      if (full && this.#limit < MOST) this.#limit++
-    } else if (latency > 2 * target && now - this.#shrunkAt > this.#smoothed) {
+      if (full) this.#limit = Math.min(MOST, this.#limit + (this.#starting ? 2 : 1))
+      return
+    }
+    this.#starting = false
+    if (latency > 2 * target && now - this.#shrunkAt > this.#smoothed) {
       this.#limit = Math.max(LEAST, Math.floor(this.#limit * 0.9))
       this.#shrunkAt = now
     }

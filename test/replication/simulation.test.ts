@@ -18,25 +18,37 @@ beforeAll(async () => {
 })
 
 const { SIMULATION_PATH, SIMULATION_RUNS, SIMULATION_SEED } = process.env
-const parameters = (runs: number): fc.Parameters<unknown> => ({
-  numRuns: SIMULATION_RUNS === undefined ? runs : Number(SIMULATION_RUNS),
+const TIMEOUT = 3600 * 1000
+
+/** `seconds` of real time at most, however slow the machine; as many runs as are asked for take as long as they take. */
+const parameters = (runs: number, seconds: number): fc.Parameters<unknown> => ({
+  ...(SIMULATION_RUNS === undefined
+    ? { numRuns: runs, interruptAfterTimeLimit: 1000 * seconds, endOnFailure: true }
+    : { numRuns: Number(SIMULATION_RUNS) }),
   ...(SIMULATION_SEED === undefined ? {} : { seed: Number(SIMULATION_SEED) }),
-  ...(SIMULATION_PATH === undefined ? {} : { path: SIMULATION_PATH }),
-  endOnFailure: SIMULATION_RUNS === undefined
+  ...(SIMULATION_PATH === undefined ? {} : { path: SIMULATION_PATH })
 })
 
 describe("a net of peers", () => {
-  it("ends alike, with every wait ended and nothing left", () =>
-    fc.assert(
-      fc.asyncProperty(scenario, async (given) => void (await simulate(crypto, given))),
-      parameters(25)
-    ))
+  it(
+    "ends alike, with every wait ended and nothing left",
+    () =>
+      fc.assert(
+        fc.asyncProperty(scenario, async (given) => void (await simulate(crypto, given))),
+        parameters(25, 30)
+      ),
+    TIMEOUT
+  )
 
-  it("does the same again for the same seed", () =>
-    fc.assert(
-      fc.asyncProperty(scenario, async (given) => {
-        expect(await simulate(crypto, given)).toEqual(await simulate(crypto, given))
-      }),
-      parameters(5)
-    ))
+  it(
+    "does the same again for the same seed",
+    () =>
+      fc.assert(
+        fc.asyncProperty(scenario, async (given) => {
+          expect(await simulate(crypto, given)).toEqual(await simulate(crypto, given))
+        }),
+        parameters(4, 10)
+      ),
+    TIMEOUT
+  )
 })

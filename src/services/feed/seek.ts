@@ -9,6 +9,7 @@ import {
 } from "../../domain/Errors.js"
 import * as FlatTree from "../../domain/FlatTree.js"
 import type { TreeNode } from "../../domain/Node.js"
+import type { Wish } from "../../domain/Selection.js"
 import { type FeedCore, isIndex } from "./FeedCore.js"
 import { withDeadline } from "./get.js"
 import { readNodes } from "./readNodes.js"
@@ -35,8 +36,10 @@ export const seek = (
   byteOffset: number,
   options: SeekOptions = {}
 ): Effect.Effect<SeekResult, SeekError> => {
-  const attempt: Effect.Effect<SeekResult, SeekError> = Effect.suspend(
-    (): Effect.Effect<SeekResult, SeekError> => {
+  const { start = 0, end = Number.POSITIVE_INFINITY } = options
+  /** With the same wish each time: it is asked of a peer once. */
+  const attempt = (wish: Wish): Effect.Effect<SeekResult, SeekError> =>
+    Effect.suspend((): Effect.Effect<SeekResult, SeekError> => {
       if (core.closed) return Effect.fail(new FeedClosed())
       const { version } = core.demand
       if (byteOffset === core.tip.byteLength) return Effect.succeed({ index: core.tip.length, offset: 0 })
@@ -45,14 +48,12 @@ export const seek = (
         if (options.wait === false) {
           return Effect.fail(new BlockUnavailable({ index: result.block, reason: result.reason }))
         }
-        const { start = 0, end = Number.POSITIVE_INFINITY } = options
-        const wish = { _tag: "Byte", offset: byteOffset, start, end } as const
-        return Effect.zipRight(core.demand.changeSince(version, wish), attempt)
+        return Effect.zipRight(core.demand.changeSince(version, wish), attempt(wish))
       })
-    }
-  )
+    })
+  const sought = Effect.suspend(() => attempt({ _tag: "Byte", offset: byteOffset, start, end }))
   return isIndex(byteOffset)
-    ? withDeadline(attempt, () => core.tip.length, options.timeout)
+    ? withDeadline(sought, () => core.tip.length, options.timeout)
     : Effect.fail(new BadArgument({ operation: "seek", detail: `${byteOffset} is not a byte offset` }))
 }
 

@@ -21,12 +21,14 @@ export const update = (
     if (!isIndex(wanted)) {
       return Effect.fail(new BadArgument({ operation: "update", detail: `${wanted} is not a length` }))
     }
+    // The same for all changes: it is asked of a peer once.
+    const wish = { _tag: "Length", length: wanted } as const
     const wait: Effect.Effect<number, FeedClosed> = Effect.suspend(() => {
       if (core.closed) return Effect.fail(new FeedClosed())
       const { version } = core.demand
       return core.tip.length >= wanted
         ? Effect.succeed(core.tip.length)
-        : Effect.zipRight(core.demand.changeSince(version, { _tag: "Length", length: wanted }), wait)
+        : Effect.zipRight(core.demand.changeSince(version, wish), wait)
     })
     return withDeadline(wait, () => wanted - 1, options.timeout)
   })

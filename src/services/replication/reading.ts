@@ -82,7 +82,7 @@ const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
       const forgiven =
         left._tag === "InvalidProof" && left.reason === "incomplete" && member.forgive(left.index)
       if (!forgiven) {
-        for (const claim of claims) member.release(claim.index)
+        release(member, claims)
         return yield* asSessionError(left)
       }
       // Those before it are stored, those after it have their turn; it is asked for again.
@@ -90,9 +90,14 @@ const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
     }
     count(member, batch.claims)
   }
-  for (const claim of claims) member.release(claim.index)
+  release(member, claims)
   member.look()
 })
+
+/** The requests of blocks are over. A leaf alone says nothing of its block, which may be under way. */
+const release = (member: Member, claims: ReadonlyArray<Claim>): void => {
+  for (const { block, index } of claims) if (block !== undefined) member.release(index)
+}
 
 /** Claims from number `next` on, as many as are stored together. */
 const takeBatch = (member: Member, claims: ReadonlyArray<Claim>, next: number) => {

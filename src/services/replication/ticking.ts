@@ -31,6 +31,8 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     // While we are busy with what came, silence is ours.
     if (session.heard || session.came >= LEAST_BYTES || !session.pulling) unheard = 0
     else unheard++
+    // A block that is on its way may take long: those behind it wait for it.
+    const arriving = session.came >= LEAST_BYTES && !session.multiplexer.atBoundary
     session.heard = false
     session.came = 0
     // An honest side that has opened a feed says the two in one breath.
@@ -48,7 +50,7 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     let open = 0
     for (const member of session.members.values()) {
       if (member.finished) continue
-      member.perform(member.peer.expire(now - TICKS_DEAD * tick))
+      if (!arriving) member.perform(member.peer.expire(now - TICKS_DEAD * tick))
       open += member.peer.openWants
       // Requests may have become slow enough for others to take them over.
       member.look()

@@ -1,0 +1,253 @@
+/** Who is asked for what, beside a model that looks at every block of every peer. */
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck as fc } from "effect"
+import { Downloads, type Order } from "../../src/domain/Downloads.js"
+import { Peer } from "../../src/domain/Peer.js"
+import { Random } from "../../src/domain/Random.js"
+import type { Range } from "../../src/domain/Selection.js"
+
+const BLOCKS = 60
+const SLOW = 1000
+
+const makePeer = (mostRequests?: number): Peer =>
+  new Peer(
+    { live: true, download: true, upload: true, ack: false, allowPush: false, mostRequests },
+    { length: 0, has: () => false }
+  )
+
+/** A feed that is downloaded from peers; all time is its own. */
+class World {
+  readonly held = new Set<number>()
+  readonly cleared = new Set<number>()
+  readonly blocks = new Set<number>()
+  readonly ranges = new Set<Range>()
+  readonly peers: Array<Peer> = []
+  /** When each block was asked of each peer, and has not come or been given up. */
+  readonly asked = new Map<Peer, Map<number, number>>()
+  now = 0
+  readonly downloads: Downloads
+
+  constructor(seed: number) {
+    const { held } = this
+    this.downloads = new Downloads(
+      {
+        length: 0,
+        has: (block) => held.has(block),
+        haveByte: (at) => {
+          let byte = 0
+          for (let i = 0; i < 8; i++) if (held.has(8 * at + i)) byte |= 128 >> i
+          return byte
+        },
+        nextMissing: (start, end) => {
+          let block = start
+          while (block < end && held.has(block)) block++
+          return Math.min(block, end)
+        }
+      },
+      { blocks: () => this.blocks.values(), ranges: this.ranges, wishes: [] },
+      new Random(seed)
+    )
+  }
+
+  join(blocks: ReadonlyArray<number>, mostRequests?: number): Peer {
+    const peer = makePeer(mostRequests)
+    peer.wantRegion(0, () => false)
+    this.peers.push(peer)
+    this.downloads.peers.add(peer)
+    this.asked.set(peer, new Map())
+    for (const block of blocks) this.tell(peer, block)
+    return peer
+  }
+
+  tell(peer: Peer, block: number): void {
+    peer.receive({ _tag: "Have", start: block, length: 1, bitfield: undefined, ack: false }, this.now)
+  }
+
+  fill(peer: Peer): ReadonlyArray<Order> {
+    const orders = this.downloads.fill(peer, this.now)
+    for (const { index } of orders) {
+      peer.requested(index, false, 0, this.now)
+      this.asked.get(peer)!.set(index, this.now)
+    }
+    return orders
+  }
+
+  answer(peer: Peer, block: number): void {
+    const actions = peer.receive(
+      { _tag: "Data", index: block, value: new Uint8Array(1), nodes: [], signature: undefined },
+      this.now
+    )
+    this.asked.get(peer)!.delete(block)
+    if (!actions.some((action) => action._tag === "Store")) return
+    this.held.add(block)
+    this.blocks.delete(block)
+    this.downloads.release(block, peer)
+  }
+
+  /** What a peer no longer has is no longer asked of it. */
+  refuse(peer: Peer, start: number, length: number): void {
+    for (const action of peer.receive({ _tag: "Unhave", start, length }, this.now)) {
+      if (action._tag !== "Release") continue
+      this.asked.get(peer)!.delete(action.index)
+      this.downloads.release(action.index, peer)
+    }
+  }
+
+  leave(peer: Peer): void {
+    this.downloads.remove(peer)
+    this.peers.splice(this.peers.indexOf(peer), 1)
+    this.asked.delete(peer)
+  }
+
+  clear(start: number, end: number): void {
+    for (let block = start; block < end; block++) {
+      this.held.delete(block)
+      this.cleared.add(block)
+    }
+    this.downloads.cleared(start, end)
+  }
+
+  isWanted(block: number): boolean {
+    if (this.blocks.has(block)) return true
+    return [...this.ranges].some(
+      ({ end, linear, start }) =>
+        block >= start && block < end && (linear || end !== Infinity || !this.cleared.has(block))
+    )
+  }
+
+  /** Blocks that `peer` could be asked for, and nobody was. */
+  free(peer: Peer, before: ReadonlyMap<Peer, ReadonlyMap<number, number>>): Array<number> {
+    return Array.from({ length: BLOCKS }, (_, block) => block).filter(
+      (block) =>
+        peer.remote.has(block) &&
+        !this.held.has(block) &&
+        this.isWanted(block) &&
+        [...before.values()].every((asked) => !asked.has(block))
+    )
+  }
+}
+
+const copyOf = (asked: World["asked"]) => new Map([...asked].map(([peer, own]) => [peer, new Map(own)]))
+
+/** Everything that the orders for `peer` promise. */
+const checkedFill = (world: World, peer: Peer): void => {
+  const before = copyOf(world.asked)
+  const room = Math.max(0, peer.free)
+  const free = world.free(peer, before)
+  const orders = world.fill(peer).map(({ index }) => index)
+  expect(new Set(orders).size).toBe(orders.length)
+  expect(orders.length).toBeLessThanOrEqual(room)
+  const fresh = orders.filter((block) => free.includes(block))
+  const demanded = [...world.blocks].filter((block) => free.includes(block)).slice(0, room)
+  expect(orders.slice(0, demanded.length)).toEqual(demanded)
+  // Nothing is left that could be asked for, unless there is no room.
+  expect(fresh.length).toBe(Math.min(room, free.length))
+  for (const [i, block] of orders.entries()) {
+    if (free.includes(block)) continue
+    // Somebody else's: who is slow, and only as nothing else is left.
+    expect(i).toBeGreaterThanOrEqual(fresh.length)
+    expect(peer.remote.has(block) && !world.held.has(block)).toBe(true)
+    expect(before.get(peer)!.has(block)).toBe(false)
+    const since = [...before.values()].flatMap((asked) => asked.get(block) ?? [])
+    expect(since.length).toBeGreaterThan(0)
+    expect(since.every((at) => world.now - at >= SLOW)).toBe(true)
+  }
+}
+
+type Step =
+  | { readonly _tag: "Join"; readonly blocks: ReadonlyArray<number>; readonly most: number }
+  | { readonly _tag: "Fill" | "Leave"; readonly peer: number }
+  | { readonly _tag: "Answer" | "Tell"; readonly peer: number; readonly block: number }
+  | { readonly _tag: "Refuse"; readonly peer: number; readonly block: number; readonly length: number }
+  | { readonly _tag: "Wait"; readonly time: number }
+  | { readonly _tag: "Get"; readonly block: number }
+  | { readonly _tag: "Select"; readonly start: number; readonly length: number; readonly linear: boolean }
+  | { readonly _tag: "Deselect"; readonly nth: number }
+  | { readonly _tag: "Clear"; readonly start: number; readonly length: number }
+
+const { constant, nat, record } = fc
+const step: fc.Arbitrary<Step> = fc.oneof(
+  record({
+    _tag: constant("Join" as const),
+    blocks: fc.uniqueArray(nat(BLOCKS - 1), { size: "max", maxLength: BLOCKS }),
+    most: fc.integer({ min: 1, max: 40 })
+  }),
+  { weight: 5, arbitrary: record({ _tag: constant("Fill" as const), peer: nat(5) }) },
+  {
+    weight: 6,
+    arbitrary: record({ _tag: constant("Answer" as const), peer: nat(5), block: nat(BLOCKS - 1) })
+  },
+  record({ _tag: constant("Tell" as const), peer: nat(5), block: nat(BLOCKS - 1) }),
+  record({ _tag: constant("Refuse" as const), peer: nat(5), block: nat(BLOCKS - 1), length: nat(20) }),
+  record({ _tag: constant("Leave" as const), peer: nat(5) }),
+  { weight: 2, arbitrary: record({ _tag: constant("Wait" as const), time: nat(1500) }) },
+  { weight: 2, arbitrary: record({ _tag: constant("Get" as const), block: nat(BLOCKS - 1) }) },
+  {
+    weight: 2,
+    arbitrary: record({
+      _tag: constant("Select" as const),
+      start: nat(BLOCKS),
+      length: fc.oneof(nat(BLOCKS), constant(Infinity)),
+      linear: fc.boolean()
+    })
+  },
+  record({ _tag: constant("Deselect" as const), nth: nat(5) }),
+  record({ _tag: constant("Clear" as const), start: nat(BLOCKS), length: nat(10) })
+)
+
+const perform = (world: World, step: Step): void => {
+  const peer = "peer" in step ? world.peers[step.peer % Math.max(1, world.peers.length)] : undefined
+  switch (step._tag) {
+    case "Join":
+      world.join(step.blocks, step.most)
+      break
+    case "Wait":
+      world.now += step.time
+      break
+    case "Get":
+      if (!world.held.has(step.block)) world.blocks.add(step.block)
+      break
+    case "Select":
+      world.ranges.add({ start: step.start, end: step.start + step.length, linear: step.linear })
+      break
+    case "Deselect": {
+      const range = [...world.ranges][step.nth]
+      if (range !== undefined) world.ranges.delete(range)
+      break
+    }
+    case "Clear":
+      // While it is wanted a range is not cleared: what was held once does not come again (`download`).
+      if (world.ranges.size === 0) world.clear(step.start, step.start + step.length)
+      break
+    case "Fill":
+      if (peer !== undefined) checkedFill(world, peer)
+      break
+    case "Answer": {
+      const asked = [...(peer === undefined ? [] : world.asked.get(peer)!.keys())]
+      if (asked.length > 0) world.answer(peer!, asked[step.block % asked.length]!)
+      break
+    }
+    case "Tell":
+      if (peer !== undefined) world.tell(peer, step.block)
+      break
+    case "Refuse":
+      if (peer !== undefined) world.refuse(peer, step.block, step.length)
+      break
+    case "Leave":
+      if (peer !== undefined) world.leave(peer)
+      break
+  }
+}
+
+describe("whatever peers do", () => {
+  it("each is asked for all that is wanted and it has, first what is waited for, and nothing twice unless somebody is slow", () =>
+    fc.assert(
+      fc.property(nat(), fc.array(step, { size: "max", maxLength: 80 }), (seed, steps) => {
+        const world = new World(seed)
+        for (const one of steps) perform(world, one)
+        for (const peer of [...world.peers]) world.leave(peer)
+        expect(world.downloads.reserved).toBe(0)
+      }),
+      { numRuns: 300 }
+    ))
+})
