@@ -18,12 +18,12 @@ export interface NetworkTcpOptions {
   readonly connectTimeout?: Duration.DurationInput | undefined
   /**
    * Bytes that may wait in a connection, in each direction, besides the kernel's own buffers, before the other side or
-   * the pusher is held up. 256 KiB when absent.
+   * the pusher is held up. 1 MiB when absent.
    */
   readonly bufferSize?: number | undefined
 }
 
-const BUFFER_SIZE = 256 * 1024
+const BUFFER_SIZE = 1024 * 1024
 
 class TcpConnection extends SocketDuplex {
   constructor(

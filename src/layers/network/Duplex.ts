@@ -64,7 +64,12 @@ export abstract class Duplex implements Connection {
     if (array.length === 0 || this.#hasEnded || this.#fault !== undefined) return
     this.#arrays.push(array)
     this.waiting += array.length
-    this.#wakeReader()
+    this.arrivedInTurn(this.#wake)
+  }
+
+  /** Calls `wake` when what arrives together has arrived: who pulls is to have all of it. At once, where it comes at once. */
+  protected arrivedInTurn(wake: () => void): void {
+    wake()
   }
 
   /** The other side has ended. */
@@ -135,6 +140,8 @@ export abstract class Duplex implements Connection {
     this.#reader = resume
     former?.(Effect.dieMessage(`two pulls at once of the connection with ${this.remote}`))
   })
+
+  readonly #wake = (): void => this.#wakeReader()
 
   #wakeReader(): void {
     const reader = this.#reader

@@ -9,6 +9,7 @@ let pushedSinceTurn = 0
 
 export abstract class SocketDuplex extends Duplex {
   #turn: NodeJS.Immediate | undefined
+  #arrival: NodeJS.Immediate | undefined
 
   constructor(
     readonly socket: net.Socket,
@@ -16,6 +17,17 @@ export abstract class SocketDuplex extends Duplex {
   ) {
     super(remote)
     socket.on("drain", () => this.drained())
+  }
+
+  /**
+   * A socket tells of every 64 KB by itself, many times a turn of the event loop. Whoever pulls is woken once, after them: then it
+   * has a batch to work on, which costs it a fraction.
+   */
+  protected override arrivedInTurn(wake: () => void): void {
+    this.#arrival ??= setImmediate(() => {
+      this.#arrival = undefined
+      wake()
+    })
   }
 
   /** Writes one array: a part of what the socket is corked for. */
@@ -43,6 +55,7 @@ export abstract class SocketDuplex extends Duplex {
   }
 
   protected destroy(): void {
-    if (this.#turn !== undefined) clearImmediate(this.#turn)
+    clearImmediate(this.#turn)
+    clearImmediate(this.#arrival)
   }
 }

@@ -83,10 +83,13 @@ const describe = (member: Member, { length, start }: Describe): Describe | undef
 }
 
 const answerRequests = Effect.fnUntraced(function* (member: Member) {
-  const { peer } = member
+  const { core, peer } = member
+  // No more proofs are planned than are likely to be sent.
+  const blockSize = Math.max(1, core.tip.byteLength / core.tip.length)
+  const most = Math.min(ANSWER_REQUESTS, Math.ceil(ANSWER_BYTES / blockSize))
   const asked: Array<Asked> = []
   for (const ask of peer.asks) {
-    if (ask._tag !== "Request" || ask.request.bytes > 0 || asked.length === ANSWER_REQUESTS) break
+    if (ask._tag !== "Request" || ask.request.bytes > 0 || asked.length >= most) break
     asked.push({ index: ask.request.index, digest: ask.request.nodes, hash: ask.request.hash })
   }
   const count = yield* send(member, asked)
