@@ -164,7 +164,8 @@ export class Downloads {
   #reserve(peer: Peer, index: number, now: number, orders: Array<Order>): boolean {
     if (this.#reserved.has(index)) return false
     this.#reserved.set(index, { peer, at: now })
-    orders.push({ index, bytes: 0, hash: false })
+    // What was taken over by another, who gave it up, is asked of this one still.
+    if (!peer.isAsked(index)) orders.push({ index, bytes: 0, hash: false })
     return true
   }
 
@@ -243,7 +244,7 @@ export class Downloads {
     for (const [index, { peer: slow, at }] of this.#reserved) {
       if (!room() || now - at < SLOW) return
       if (slow === peer || now - at < 4 * slow.window.latency) continue
-      if (!peer.remote.has(index) || this.held.has(index)) continue
+      if (peer.isAsked(index) || !peer.remote.has(index) || this.held.has(index)) continue
       this.#reserved.delete(index)
       this.#reserve(peer, index, now, orders)
     }

@@ -123,8 +123,14 @@ export class Peer {
     return this.#inFlight.size + this.#leaves.size
   }
 
+  /** Requests that may be sent now. Who gave no answer for too long is tried with one at a time. */
   get free(): number {
-    return this.window.limit - this.inFlight
+    return (this.stalledSince === undefined ? this.window.limit : 1) - this.inFlight
+  }
+
+  /** Whether the block is asked of it. */
+  isAsked(index: number): boolean {
+    return this.#inFlight.has(index)
   }
 
   /** Wants that were not answered yet. */
