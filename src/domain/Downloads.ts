@@ -113,7 +113,7 @@ export class Downloads {
     }
     for (const range of this.wanted.ranges) {
       const end = Math.min(range.end, peer.remoteLength)
-      for (let at = range.start; at < end;) {
+      for (let at = this.#starts.get(range) ?? range.start; at < end;) {
         // Regions that are all held need no asking.
         const missing = this.held.nextMissing(at, end)
         if (missing >= end) break
