@@ -78,7 +78,7 @@ export class Downloads {
     if (room()) this.#wishes(peer, orders)
     for (const index of this.wanted.blocks()) {
       if (!room()) return orders
-      if (peer.remote.has(index) && !this.held.has(index)) this.#reserve(peer, index, now, orders)
+      this.#urgent(peer, index, now, orders)
     }
     const others: Array<Range> = []
     for (const range of this.wanted.ranges) {
@@ -113,7 +113,7 @@ export class Downloads {
     }
     for (const range of this.wanted.ranges) {
       const end = Math.min(range.end, peer.remoteLength)
-      for (let at = range.start; at < end;) {
+      for (let at = this.#starts.get(range) ?? range.start; at < end;) {
         // Regions that are all held need no asking.
         const missing = this.held.nextMissing(at, end)
         if (missing >= end) break
@@ -164,7 +164,8 @@ export class Downloads {
   #reserve(peer: Peer, index: number, now: number, orders: Array<Order>): boolean {
     if (this.#reserved.has(index)) return false
     this.#reserved.set(index, { peer, at: now })
-    orders.push({ index, bytes: 0, hash: false })
+    // What was taken over by another, who gave it up, is asked of this one still.
+    if (!peer.isAsked(index)) orders.push({ index, bytes: 0, hash: false })
     return true
   }
 
@@ -188,11 +189,26 @@ export class Downloads {
     return this.#next(peer, wish.length - 1, peer.remoteLength, any)
   }
 
+  /** What somebody waits for is taken over from who is slow before anything else is asked for. */
+  #urgent(peer: Peer, index: number, now: number, orders: Array<Order>): boolean {
+    if (!peer.remote.has(index) || this.held.has(index)) return false
+    if (this.#isSlow(peer, index, now)) this.#reserved.delete(index)
+    return this.#reserve(peer, index, now, orders)
+  }
+
+  /** Whether the block is asked of another peer, who is slow to answer. */
+  #isSlow(peer: Peer, index: number, now: number): boolean {
+    const reservation = this.#reserved.get(index)
+    if (reservation === undefined || reservation.peer === peer || peer.isAsked(index)) return false
+    return now - reservation.at >= Math.max(SLOW, 4 * reservation.peer.window.latency)
+  }
+
   #linear(peer: Peer, range: Range, now: number, orders: Array<Order>): boolean {
     const end = Math.min(range.end, peer.remoteLength)
     if (end <= range.start) return false
     const start = this.held.nextMissing(this.#starts.get(range) ?? range.start, end)
     this.#starts.set(range, start)
+    if (this.#isSlow(peer, start, now) && this.#urgent(peer, start, now, orders)) return true
     const place = this.#place(peer, range, start, end)
     if (place.next < start) place.next = start
     const index = this.#next(peer, place.next, end, unasked) ?? this.#next(peer, start, place.next, unasked)
@@ -240,12 +256,9 @@ export class Downloads {
 
   /** Requests that others are slow to answer, oldest first. */
   #takeOver(peer: Peer, now: number, orders: Array<Order>, room: () => boolean): void {
-    for (const [index, { peer: slow, at }] of this.#reserved) {
+    for (const [index, { at }] of this.#reserved) {
       if (!room() || now - at < SLOW) return
-      if (slow === peer || now - at < 4 * slow.window.latency) continue
-      if (!peer.remote.has(index) || this.held.has(index)) continue
-      this.#reserved.delete(index)
-      this.#reserve(peer, index, now, orders)
+      if (this.#isSlow(peer, index, now)) this.#urgent(peer, index, now, orders)
     }
   }
 

@@ -93,6 +93,8 @@ export class Peer {
   downloading: boolean
   /** Requests that were given up: nothing came for too long. */
   expired = 0
+  /** When the first of them was, since the last answer came. */
+  stalledSince: number | undefined
   /** Whether it left a Want without an answer. */
   ignoredWant = false
   /** Requests that were sent, and how many were when the window was last full. */
@@ -123,8 +125,14 @@ export class Peer {
     return this.#inFlight.size + this.#leaves.size
   }
 
+  /** Requests that may be sent now. Who gave no answer for too long is tried with one at a time. */
   get free(): number {
-    return this.window.limit - this.inFlight
+    return (this.stalledSince === undefined ? this.window.limit : 1) - this.inFlight
+  }
+
+  /** Whether the block is asked of it. */
+  isAsked(index: number): boolean {
+    return this.#inFlight.has(index)
   }
 
   /** Wants that were not answered yet. */
@@ -209,6 +217,7 @@ export class Peer {
     const isLate = ({ at }: Sent): boolean => at <= deadline && (last.at <= deadline || at < last.sent)
     for (const sent of this.#inFlight.values()) {
       if (!isLate(sent)) break
+      if (last.at <= deadline) this.stalledSince ??= sent.at
       this.#inFlight.delete(sent.index)
       this.remote.set(sent.index, sent.index + 1, false)
       this.expired++
@@ -335,6 +344,7 @@ export class Peer {
     if (sent !== undefined) {
       // Answers come many at a time: what counts is whether the window was full since this one was asked for.
       const full = sent.number <= this.#fullAt
+      this.stalledSince = undefined
       this.#answered = { at: now, sent: Math.max(sent.at, this.#answered.sent) }
       if (sent.hash) this.#leaves.delete(sent.number)
       else this.#inFlight.delete(index)

@@ -115,6 +115,16 @@ class World {
     )
   }
 
+  /** Somebody waits for it: it is got, or next in a stream. */
+  isUrgent(block: number): boolean {
+    if (this.blocks.has(block)) return true
+    return [...this.ranges].some(({ end, linear, start }) => {
+      let next = start
+      while (next < end && this.held.has(next)) next++
+      return linear && next === block
+    })
+  }
+
   /** Blocks that `peer` could be asked for, and nobody was. */
   free(peer: Peer, before: ReadonlyMap<Peer, ReadonlyMap<number, number>>): Array<number> {
     return Array.from({ length: BLOCKS }, (_, block) => block).filter(
@@ -138,14 +148,17 @@ const checkedFill = (world: World, peer: Peer): void => {
   expect(new Set(orders).size).toBe(orders.length)
   expect(orders.length).toBeLessThanOrEqual(room)
   const fresh = orders.filter((block) => free.includes(block))
-  const demanded = [...world.blocks].filter((block) => free.includes(block)).slice(0, room)
-  expect(orders.slice(0, demanded.length)).toEqual(demanded)
+  // Somebody else's, but somebody waits for it, so that its turn comes before that of what nobody is asked for.
+  const urgent = orders.filter((block) => !free.includes(block) && world.isUrgent(block))
+  const left = room - Math.min(room, urgent.length)
+  const demanded = [...world.blocks].filter((block) => free.includes(block)).slice(0, left)
+  expect(fresh.slice(0, demanded.length)).toEqual(demanded)
   // Nothing is left that could be asked for, unless there is no room.
-  expect(fresh.length).toBe(Math.min(room, free.length))
+  expect(fresh.length).toBe(Math.min(left, free.length))
   for (const [i, block] of orders.entries()) {
     if (free.includes(block)) continue
-    // Somebody else's: who is slow, and only as nothing else is left.
-    expect(i).toBeGreaterThanOrEqual(fresh.length)
+    // Somebody else's: who is slow, and else only as nothing else is left.
+    if (!urgent.includes(block)) expect(i).toBeGreaterThanOrEqual(fresh.length)
     expect(peer.remote.has(block) && !world.held.has(block)).toBe(true)
     expect(before.get(peer)!.has(block)).toBe(false)
     const since = [...before.values()].flatMap((asked) => asked.get(block) ?? [])
@@ -238,6 +251,35 @@ const perform = (world: World, step: Step): void => {
       break
   }
 }
+
+describe("who is slow", () => {
+  const world = () => {
+    const one = new World(1)
+    const all = Array.from({ length: BLOCKS }, (_, block) => block)
+    return { one, slow: one.join(all, 10), busy: one.join(all, 2) }
+  }
+
+  it("keeps nobody from a block that is got, though others never run out of blocks to ask for", () => {
+    const { busy, one, slow } = world()
+    one.blocks.add(50)
+    expect(one.fill(slow).map(({ index }) => index)).toEqual([50])
+    one.ranges.add({ start: 0, end: Infinity, linear: false })
+    expect(one.fill(busy).map(({ index }) => index)).not.toContain(50)
+    for (const block of [...one.asked.get(busy)!.keys()]) one.answer(busy, block)
+    one.now += SLOW
+    expect(one.fill(busy)[0]).toMatchObject({ index: 50 })
+  })
+
+  it("keeps no stream from its next block", () => {
+    const { busy, one, slow } = world()
+    one.ranges.add({ start: 0, end: Infinity, linear: true })
+    expect(one.fill(slow)).toHaveLength(10)
+    expect(one.fill(busy).map(({ index }) => index)).toEqual([10, 11])
+    one.answer(busy, 10)
+    one.now += SLOW
+    expect(one.fill(busy).map(({ index }) => index)).toEqual([0])
+  })
+})
 
 describe("whatever peers do", () => {
   it("each is asked for all that is wanted and it has, first what is waited for, and nothing twice unless somebody is slow", () =>

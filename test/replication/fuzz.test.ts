@@ -246,7 +246,7 @@ const aftermath = (all: Arena, hearing: Fiber.Fiber<unknown, unknown>) =>
 
 describe("messages", () => {
   it("of any kind, in any order, end in a typed error or go on", () =>
-    always(scenario, 120, ({ options: given, reads, steps, victimIs }) =>
+    always(scenario, 80, ({ options: given, reads, steps, victimIs }) =>
       Effect.gen(function* () {
         const all = yield* arena(victimIs, given)
         yield* aftermath(all, yield* attack(all, reads, steps))
@@ -375,7 +375,7 @@ const meddling = (
 describe("bytes", () => {
   it("of an honest session, flipped, cut, repeated and swapped, end in a typed error or go on", async () => {
     const recordings = [await Effect.runPromise(record(false)), await Effect.runPromise(record(true))]
-    await always(replay, 150, ({ damages, encrypt, live, pieces, victimIs }) =>
+    await always(replay, 80, ({ damages, encrypt, live, pieces, victimIs }) =>
       Effect.gen(function* () {
         // Nothing was asked for, so blocks are taken unasked.
         const all = yield* arena(victimIs, { encrypt, live, allowPush: true })
@@ -399,7 +399,7 @@ describe("bytes", () => {
   })
 
   it("of a session under way, damaged on the way, end in typed errors or go on", () =>
-    always(meddled, 100, ({ damages, encrypt, live, sparse, whose }) =>
+    always(meddled, 60, ({ damages, encrypt, live, sparse, whose }) =>
       Effect.gen(function* () {
         const author = yield* source(blocks)
         const reader = yield* Effect.provide(Feed.open({ key: author.key, sparse }), memory)
@@ -420,7 +420,7 @@ describe("bytes", () => {
     ))
 
   it("that are no protocol at all end in a typed error", () =>
-    always(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 }), 60, (arrays) =>
+    always(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 }), 25, (arrays) =>
       Effect.gen(function* () {
         const all = yield* arena("reader", { live: true })
         yield* Effect.fork(Effect.forEach(arrays, (bytes) => all.hostile.connection.push([bytes.slice()])))

@@ -22,7 +22,7 @@ import {
   pass,
   request,
   reserved,
-  type Hostile,
+  Hostile,
   want
 } from "./Hostile.js"
 
@@ -122,6 +122,51 @@ describe("requests of ours that are not answered", () => {
     })
   )
 
+  inMemory("are not asked for ever of who says again and again that it has the blocks", () =>
+    Effect.gen(function* () {
+      const { hostile, session, victim } = yield* arena("reader", { live: false })
+      yield* hostile.open
+      yield* hostile.asked(10)
+      const hearing = yield* Effect.fork(hostile.until(() => false))
+      yield* quiet
+      const before = hostile.all("Request").length
+      const again = Effect.fork(hostile.say(have(0, BLOCKS)))
+      yield* Effect.repeatN(Effect.zipRight(again, pass(1)), 50)
+      expect(yield* outcome(session)).toBe("goes on")
+      // One at a time, each for as long as a request may take.
+      expect(hostile.all("Request").length - before).toBeLessThan(10)
+      yield* Effect.repeatN(Effect.zipRight(again, pass(1)), 20)
+      expect(yield* outcome(session)).toBe("timeout")
+      yield* expectNothingLeft(victim)
+      yield* Fiber.interrupt(hearing)
+    })
+  )
+
+  inMemory("go to and fro between two who do not answer, but not for ever", () =>
+    Effect.gen(function* () {
+      const { author, hostile, session, victim } = yield* arena("reader", { live: false })
+      const [ours, theirs] = yield* NetworkMemory.pair()
+      const second = yield* Effect.fork(Replication.replicate(victim, ours, { live: false, encrypt: false }))
+      const other = new Hostile(theirs, author, hostile.crypto, false)
+      for (const one of [hostile, other]) {
+        yield* one.open
+        yield* one.until(() => one.all("Want").length > 0)
+        yield* one.say(have(0, 20))
+        yield* Effect.fork(one.until(() => false))
+      }
+      const alive = Effect.forEach([hostile, other], (one) => Effect.fork(one.raw(zero)))
+      yield* Effect.repeatN(Effect.zipRight(alive, pass(1)), 30)
+      // Each block at most once of each: what the one leaves lying the other is asked for, and neither a second time.
+      for (const one of [hostile, other]) {
+        const asked = one.all("Request").map(({ index }) => index)
+        expect(asked.length).toBeGreaterThan(0)
+        expect(asked.length).toBe(new Set(asked).size)
+      }
+      expect(reserved(victim)).toBe(0)
+      yield* Fiber.interruptAll([session, second])
+    })
+  )
+
   inMemory("one in ten is answered: the others come from elsewhere", () =>
     Effect.gen(function* () {
       const all = yield* arena("reader")
@@ -214,12 +259,7 @@ describe("who never reads", () => {
       const all = yield* arena("reader")
       const [ours, theirs] = yield* NetworkMemory.pair({ bufferSize: 1 })
       const session = yield* Effect.fork(Replication.replicate(victim, ours, { live: true, encrypt: false }))
-      const hostile = new (all.hostile.constructor as typeof Hostile)(
-        theirs,
-        author,
-        all.hostile.crypto,
-        false
-      )
+      const hostile = new Hostile(theirs, author, all.hostile.crypto, false)
       yield* Effect.fork(hostile.open)
       yield* Effect.fork(hostile.until(() => hostile.all("Want").length > 0))
       yield* quiet

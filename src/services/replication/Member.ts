@@ -50,7 +50,8 @@ export class Member implements Participant {
   readonly #expected: Expected
   /** Blocks that were asked for with those nodes counted as held. */
   readonly #relying = new Set<number>()
-  #ready = false
+  /** Both sides opened the feed and shook hands: it may be spoken of. */
+  isReady = false
   #news: Array<News> = []
   /** Regions of which too much changed to tell it one by one: they are described anew. */
   readonly #changed = new Set<number>()
@@ -104,9 +105,8 @@ export class Member implements Participant {
     if (!this.finished) this.host.feedClosed(this)
   }
 
-  /** Both sides opened the feed and shook hands: it may be spoken of. */
   ready(): void {
-    this.#ready = true
+    this.isReady = true
     this.look()
   }
 
@@ -160,7 +160,7 @@ export class Member implements Participant {
 
   /** Writes what is to be told and asked now. */
   write(now: number): void {
-    if (this.finished || !this.#ready) return
+    if (this.finished || !this.isReady) return
     this.#writeNews()
     if (!this.#dirty) return
     this.#dirty = false

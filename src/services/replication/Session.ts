@@ -218,7 +218,7 @@ export class Session {
   }
 
   #readyMaybe(member: Member): void {
-    if (this.remote === undefined || member.channel.remoteId < 0) return
+    if (this.remote === undefined || member.channel.remoteId < 0 || member.isReady) return
     member.remoteAck = this.remote.ack
     member.ordered = this.remote.ordered === true
     member.ready()

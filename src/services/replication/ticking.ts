@@ -12,6 +12,8 @@ import type { Session, SessionError } from "./Session.js"
 
 const TICKS_SILENT = 4
 const TICKS_DEAD = 6
+/** Ticks for which a peer may leave all requests unanswered though it says that it has what is asked for, where we wait only for that. */
+const TICKS_STALLED = 48
 /** Bytes between two ticks that count as a sign of life though they complete no frame: a large one may take long. */
 const LEAST_BYTES = 256
 
@@ -51,6 +53,10 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     for (const member of session.members.values()) {
       if (member.finished) continue
       if (!arriving) member.perform(member.peer.expire(now - TICKS_DEAD * tick))
+      const { stalledSince } = member.peer
+      if (!session.options.live && stalledSince !== undefined && now - stalledSince > TICKS_STALLED * tick) {
+        return yield* new ProtocolError({ reason: "timeout", detail: "it answered no request for too long" })
+      }
       open += member.peer.openWants
       // Requests may have become slow enough for others to take them over.
       member.look()
