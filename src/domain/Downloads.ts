@@ -162,7 +162,7 @@ export class Downloads {
   }
 
   #reserve(peer: Peer, index: number, now: number, orders: Array<Order>): boolean {
-    if (this.#reserved.has(index)) return false
+    if (this.#reserved.has(index) || peer.isAsked(index)) return false
     this.#reserved.set(index, { peer, at: now })
     orders.push({ index, bytes: 0, hash: false })
     return true
@@ -243,7 +243,7 @@ export class Downloads {
     for (const [index, { peer: slow, at }] of this.#reserved) {
       if (!room() || now - at < SLOW) return
       if (slow === peer || now - at < 4 * slow.window.latency) continue
-      if (!peer.remote.has(index) || this.held.has(index)) continue
+      if (!peer.remote.has(index) || this.held.has(index) || peer.isAsked(index)) continue
       this.#reserved.delete(index)
       this.#reserve(peer, index, now, orders)
     }
@@ -276,7 +276,7 @@ export class Downloads {
         const bit = Math.clz32(bits) - 24
         const index = 8 * at + bit
         if (index >= end) return undefined
-        if (!kind.unasked || !this.#reserved.has(index)) return index
+        if (!kind.unasked || !(this.#reserved.has(index) || peer.isAsked(index))) return index
         bits &= ~(128 >> bit)
       }
     }

@@ -123,6 +123,11 @@ export class Peer {
     return this.#inFlight.size + this.#leaves.size
   }
 
+  /** Whether block `index` was asked of it and may still come, though others may have been asked since. */
+  isAsked(index: number): boolean {
+    return this.#inFlight.has(index)
+  }
+
   get free(): number {
     return this.window.limit - this.inFlight
   }
