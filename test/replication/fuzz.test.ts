@@ -312,8 +312,7 @@ const damage = fc.oneof(
 
 type Damage = typeof damage extends fc.Arbitrary<infer D> ? D : never
 
-const damaged = (bytes: Uint8Array, one: Damage): Uint8Array => {
-  const at = Math.floor(one.at * bytes.length)
+const damaged = (bytes: Uint8Array, one: Damage, at = Math.floor(one.at * bytes.length)): Uint8Array => {
   const [head, tail] = [bytes.subarray(0, at), bytes.subarray(at)]
   switch (one.how) {
     case "flip":
@@ -344,14 +343,47 @@ const replay = fc.record({
   pieces: fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 4 })
 })
 
+const meddled = fc.record({
+  whose: fc.constantFrom("author", "reader"),
+  sparse: fc.boolean(),
+  live: fc.boolean(),
+  encrypt: fc.boolean(),
+  damages: fc.array(fc.record({ at: fc.nat({ max: 20_000 }), one: damage }), { minLength: 1, maxLength: 3 })
+})
+
+/** Damages what is pushed, at these places of all that is. */
+const meddling = (
+  inner: Connection,
+  damages: ReadonlyArray<{ readonly at: number; readonly one: Damage }>
+): Connection => {
+  let passed = 0
+  const meddle = (bytes: Uint8Array): Uint8Array => {
+    const start = passed
+    passed += bytes.length
+    return damages
+      .filter(({ at }) => at >= start && at < passed)
+      .reduce((all, { at, one }) => damaged(all, one, Math.min(at - start, all.length)), bytes)
+  }
+  return {
+    remote: inner.remote,
+    pull: inner.pull,
+    end: inner.end,
+    push: (arrays) => Effect.suspend(() => inner.push(arrays.map((bytes) => meddle(bytes).slice())))
+  }
+}
+
 describe("bytes", () => {
   it("of an honest session, flipped, cut, repeated and swapped, end in a typed error or go on", async () => {
     const recordings = [await Effect.runPromise(record(false)), await Effect.runPromise(record(true))]
     await always(replay, 150, ({ damages, encrypt, live, pieces, victimIs }) =>
       Effect.gen(function* () {
-        const all = yield* arena(victimIs, { encrypt, live })
+        // Nothing was asked for, so blocks are taken unasked.
+        const all = yield* arena(victimIs, { encrypt, live, allowPush: true })
         const said = recordings[encrypt ? 1 : 0]!
-        const bytes = damages.reduce(damaged, victimIs === "author" ? said.reader : said.author)
+        const bytes = damages.reduce(
+          (bytes, one) => damaged(bytes, one),
+          victimIs === "author" ? said.reader : said.author
+        )
         const { connection } = all.hostile
         const pulling = yield* Effect.fork(Effect.forever(connection.pull))
         for (let at = 0, piece = 0; at < bytes.length; piece++) {
@@ -365,6 +397,27 @@ describe("bytes", () => {
       })
     )
   })
+
+  it("of a session under way, damaged on the way, end in typed errors or go on", () =>
+    always(meddled, 100, ({ damages, encrypt, live, sparse, whose }) =>
+      Effect.gen(function* () {
+        const author = yield* source(blocks)
+        const reader = yield* Effect.provide(Feed.open({ key: author.key, sparse }), memory)
+        const [left, right] = yield* NetworkMemory.pair()
+        const [near, far] =
+          whose === "author" ? [meddling(left, damages), right] : [left, meddling(right, damages)]
+        const given = yield* Effect.fork(Replication.replicate(author, near, { encrypt, live }))
+        const taken = yield* Effect.fork(Replication.replicate(reader, far, { encrypt, live }))
+        const wanted = yield* Effect.fork(reader.download({ end: 100 }))
+        yield* pass(12)
+        for (const session of [given, taken])
+          expect([...OUTCOMES, "NetworkError"]).toContain(yield* outcome(session))
+        yield* expectSound(author, reader)
+        yield* Fiber.interruptAll([given, taken, wanted])
+        yield* expectNothingLeft(author)
+        yield* expectNothingLeft(reader)
+      })
+    ))
 
   it("that are no protocol at all end in a typed error", () =>
     always(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 }), 60, (arrays) =>
