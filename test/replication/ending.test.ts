@@ -1,6 +1,6 @@
 /** Replication that is not live ends on both sides, whoever has what; and several feeds share a connection. In simulated time. */
 import { beforeAll, describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck as fc, Option } from "effect"
+import { Cause, Effect, FastCheck as fc, Option } from "effect"
 import { equals } from "../../src/domain/Bytes.js"
 import { seedOf } from "../../src/domain/Random.js"
 import {
@@ -69,7 +69,7 @@ const overLink = <E, F>(
     Effect.gen(function* () {
       const net = yield* NetworkMemory.make(options)
       const done = yield* Effect.makeLatch()
-      let failed: unknown
+      let failed: Cause.Cause<unknown> | undefined
       yield* net.host("right").listen({ port: 1 }, (connection) =>
         right(connection).pipe(
           Effect.tapErrorCause((cause) => Effect.sync(() => (failed = cause))),
@@ -78,7 +78,7 @@ const overLink = <E, F>(
       )
       yield* Effect.scoped(Effect.flatMap(net.host("left").connect({ host: "right", port: 1 }), left))
       yield* done.await
-      expect(`${failed}`).toBe("undefined")
+      expect(failed && Cause.pretty(failed)).toBeUndefined()
     })
   )
 
