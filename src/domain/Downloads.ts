@@ -289,7 +289,7 @@ export class Downloads {
         const bit = Math.clz32(bits) - 24
         const index = 8 * at + bit
         if (index >= end) return undefined
-        if (!kind.unasked || !this.#reserved.has(index)) return index
+        if (!kind.unasked || !(this.#reserved.has(index) || peer.isAsked(index))) return index
         bits &= ~(128 >> bit)
       }
     }

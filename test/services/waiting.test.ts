@@ -489,4 +489,27 @@ describe("nothing is left of a wait", () => {
       expect([core.demand.size, [...core.demand.blocks()]]).toEqual([0, []])
     })
   )
+
+  inMemory("that is interrupted at any operation", () =>
+    Effect.forEach(
+      Array.from({ length: 150 }, (_, seed) => seed),
+      (seed) =>
+        Effect.gen(function* () {
+          const core = yield* openCore({ path: `interrupted-${seed}` })
+          for (let turns = 0; turns < 6; turns++) {
+            const begun: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+              get(core, 5),
+              update(core, 5),
+              seek(core, 5)
+            ]
+            const fibers = yield* Effect.forEach(begun, (wait) => Effect.fork(wait))
+            for (let i = 0; i < turns; i++) yield* Effect.yieldNow()
+            yield* Fiber.interruptAll(fibers)
+          }
+          expect(core.demand.size).toBe(0)
+          expect(core.demand.wishes.size).toBe(0)
+        }).pipe(Effect.withScheduler(new SeededScheduler(seed))),
+      { discard: true }
+    )
+  )
 })

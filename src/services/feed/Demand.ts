@@ -16,6 +16,19 @@ export interface Held {
   readonly has: (block: number) => boolean
 }
 
+/**
+ * Waits for what `begin` hands its resume to; interrupted, it does what that returned. The clean-up stands around the wait: `Effect.async`
+ * puts its own in place only after it began, and a fiber that loses its turn in between, and is interrupted, never comes to it.
+ */
+const waitUntil = (begin: (resume: Resume) => (() => void) | void): Effect.Effect<void, FeedClosed> =>
+  Effect.suspend(() => {
+    let undo: (() => void) | void
+    const wait = Effect.async<void, FeedClosed>((resume) => {
+      undo = begin(resume)
+    })
+    return Effect.onInterrupt(wait, () => Effect.sync(() => undo?.()))
+  })
+
 export class Demand {
   readonly #blocks = new Map<number, Set<Resume>>()
   readonly #changes = new Set<Resume>()
@@ -52,16 +65,16 @@ export class Demand {
 
   /** Ends when block `index` is held. */
   block(index: number): Effect.Effect<void, FeedClosed> {
-    return Effect.async((resume) => {
+    return waitUntil((resume) => {
       if (this.#closed) return resume(Effect.fail(new FeedClosed()))
       if (this.held.has(index)) return resume(Effect.void)
       const waiting = this.#blocks.get(index) ?? new Set()
       this.#blocks.set(index, waiting.add(resume))
       this.#tell()
-      return Effect.sync(() => {
+      return () => {
         waiting.delete(resume)
         if (waiting.size === 0 && this.#blocks.get(index) === waiting) this.#blocks.delete(index)
-      })
+      }
     })
   }
 
@@ -72,7 +85,7 @@ export class Demand {
 
   /** Ends when anything about the feed has changed since `version`; until then, `wish` is what might change. */
   changeSince(version: number, wish?: Wish): Effect.Effect<void, FeedClosed> {
-    return Effect.async((resume) => {
+    return waitUntil((resume) => {
       if (this.#closed) return resume(Effect.fail(new FeedClosed()))
       if (this.#version !== version) return resume(Effect.void)
       const answer: Resume = (result) => {
@@ -84,10 +97,10 @@ export class Demand {
         this.wishes.add(wish)
         this.#tell()
       }
-      return Effect.sync(() => {
+      return () => {
         this.#changes.delete(answer)
         if (wish !== undefined) this.wishes.delete(wish)
-      })
+      }
     })
   }
 
