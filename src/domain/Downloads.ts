@@ -92,7 +92,7 @@ export class Downloads {
 
   /** The peer's request for a block is over: it is stored, or it will not come from there. */
   release(index: number, peer: Peer): void {
-    if (this.#reserved.get(index)?.peer === peer) this.#reserved.delete(index)
+    if (this.#reserved.get(index)?.peer === peer) this.#handBack(index)
   }
 
   /** A peer is gone. */
@@ -101,7 +101,17 @@ export class Downloads {
     peer.abandon()
     // Those that came and were not stored are not in flight any more.
     for (const [index, reservation] of this.#reserved) {
-      if (reservation.peer === peer) this.#reserved.delete(index)
+      if (reservation.peer === peer) this.#handBack(index)
+    }
+  }
+
+  /** What a peer took over and gives up is asked still of who was slow. */
+  #handBack(index: number): void {
+    this.#reserved.delete(index)
+    if (this.held.has(index)) return
+    for (const peer of this.peers) {
+      const at = peer.askedAt(index)
+      if (at !== undefined) this.#reserved.set(index, { peer, at })
     }
   }
 
@@ -164,8 +174,7 @@ export class Downloads {
   #reserve(peer: Peer, index: number, now: number, orders: Array<Order>): boolean {
     if (this.#reserved.has(index)) return false
     this.#reserved.set(index, { peer, at: now })
-    // What was taken over by another, who gave it up, is asked of this one still.
-    if (!peer.isAsked(index)) orders.push({ index, bytes: 0, hash: false })
+    orders.push({ index, bytes: 0, hash: false })
     return true
   }
 
@@ -199,7 +208,8 @@ export class Downloads {
   /** Whether the block is asked of another peer, who is slow to answer. */
   #isSlow(peer: Peer, index: number, now: number): boolean {
     const reservation = this.#reserved.get(index)
-    if (reservation === undefined || reservation.peer === peer || peer.isAsked(index)) return false
+    if (reservation === undefined || reservation.peer === peer) return false
+    if (peer.askedAt(index) !== undefined) return false
     return now - reservation.at >= Math.max(SLOW, 4 * reservation.peer.window.latency)
   }
 
@@ -289,7 +299,7 @@ export class Downloads {
         const bit = Math.clz32(bits) - 24
         const index = 8 * at + bit
         if (index >= end) return undefined
-        if (!kind.unasked || !(this.#reserved.has(index) || peer.isAsked(index))) return index
+        if (!kind.unasked || !(this.#reserved.has(index) || peer.askedAt(index) !== undefined)) return index
         bits &= ~(128 >> bit)
       }
     }

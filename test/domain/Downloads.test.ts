@@ -273,7 +273,7 @@ describe("who is slow", () => {
     expect(one.fill(slow).map(({ index }) => index)).toEqual([50])
     one.ranges.add({ start: 0, end: Infinity, linear: false })
     expect(one.fill(busy).map(({ index }) => index)).not.toContain(50)
-    for (const block of [...one.asked.get(busy)!.keys()]) one.answer(busy, block)
+    for (const block of Array.from(one.asked.get(busy)!.keys())) one.answer(busy, block)
     one.now += SLOW
     expect(one.fill(busy)[0]).toMatchObject({ index: 50 })
   })
@@ -295,7 +295,7 @@ describe("whatever peers do", () => {
       fc.property(nat(), fc.array(step, { size: "max", maxLength: 80 }), (seed, steps) => {
         const world = new World(seed)
         for (const one of steps) perform(world, one)
-        while (world.peers.length > 0) world.leave(world.peers[0]!)
+        for (const peer of world.peers.slice()) world.leave(peer)
         expect(world.downloads.reserved).toBe(0)
       }),
       { numRuns: 300 }
