@@ -90,5 +90,6 @@ export const serveFor = async (contender, dir, print) => {
   const feed = await contender.open(dir)
   const { key, port } = await contender.serve(feed)
   print({ key, port, length: feed.length, byteLength: feed.byteLength })
+  process.once("SIGTERM", () => process.exit())
   await new Promise(() => {})
 }

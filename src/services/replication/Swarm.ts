@@ -102,6 +102,8 @@ export class Swarm {
       case "Close":
         for (const member of this.members) member.closed()
         break
+      case "Upload":
+        return // nothing to ask for, or to tell
       default:
         break
     }
