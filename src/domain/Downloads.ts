@@ -101,7 +101,17 @@ export class Downloads {
     peer.abandon()
     // Those that came and were not stored are not in flight any more.
     for (const [index, reservation] of this.#reserved) {
-      if (reservation.peer === peer) this.#reserved.delete(index)
+      if (reservation.peer === peer) this.#handBack(index)
+    }
+  }
+
+  /** What a peer took over and gives up is asked still of who was slow. */
+  #handBack(index: number): void {
+    this.#reserved.delete(index)
+    if (this.held.has(index)) return
+    for (const peer of this.peers) {
+      const at = peer.askedAt(index)
+      if (at !== undefined) this.#reserved.set(index, { peer, at })
     }
   }
 
@@ -199,7 +209,8 @@ export class Downloads {
   /** Whether the block is asked of another peer, who is slow to answer. */
   #isSlow(peer: Peer, index: number, now: number): boolean {
     const reservation = this.#reserved.get(index)
-    if (reservation === undefined || reservation.peer === peer || peer.isAsked(index)) return false
+    if (reservation === undefined || reservation.peer === peer) return false
+    if (peer.askedAt(index) !== undefined) return false
     return now - reservation.at >= Math.max(SLOW, 4 * reservation.peer.window.latency)
   }
 

@@ -130,9 +130,9 @@ export class Peer {
     return (this.stalledSince === undefined ? this.window.limit : 1) - this.inFlight
   }
 
-  /** Whether the block is asked of it. */
-  isAsked(index: number): boolean {
-    return this.#inFlight.has(index)
+  /** Since when the block is asked of it, if it is. */
+  askedAt(index: number): number | undefined {
+    return this.#inFlight.get(index)?.at
   }
 
   /** Wants that were not answered yet. */

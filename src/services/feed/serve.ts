@@ -81,7 +81,7 @@ export const serve: (
 })
 
 /** What a read costs, and a leaf with its proof, in bytes of blocks: a thousand from all over the log are not read in one go. */
-const READ_BYTES = 8192
+const READ_BYTES = 16_384
 const LEAF_BYTES = 4096
 
 const isWhole = (nodes: ReadonlyArray<TreeNode | undefined>): nodes is ReadonlyArray<TreeNode> =>

@@ -30,9 +30,8 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
       if (multiplexer.hasMore) yield* handle(session, turn, answer, multiplexer.more())
       else {
         session.pulling = true
-        const arrays = yield* connection.pull
+        const arrays = yield* turn.after(connection.pull)
         session.pulling = false
-        yield* turn.begin
         if (arrays.length === 0) return yield* ended(session)
         for (const bytes of arrays) {
           session.came += bytes.length
