@@ -92,7 +92,7 @@ export class Downloads {
 
   /** The peer's request for a block is over: it is stored, or it will not come from there. */
   release(index: number, peer: Peer): void {
-    if (this.#reserved.get(index)?.peer === peer) this.#reserved.delete(index)
+    if (this.#reserved.get(index)?.peer === peer) this.#handBack(index)
   }
 
   /** A peer is gone. */
@@ -174,8 +174,7 @@ export class Downloads {
   #reserve(peer: Peer, index: number, now: number, orders: Array<Order>): boolean {
     if (this.#reserved.has(index)) return false
     this.#reserved.set(index, { peer, at: now })
-    // What was taken over by another, who gave it up, is asked of this one still.
-    if (!peer.isAsked(index)) orders.push({ index, bytes: 0, hash: false })
+    orders.push({ index, bytes: 0, hash: false })
     return true
   }
 

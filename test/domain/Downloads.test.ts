@@ -273,7 +273,7 @@ describe("who is slow", () => {
     expect(one.fill(slow).map(({ index }) => index)).toEqual([50])
     one.ranges.add({ start: 0, end: Infinity, linear: false })
     expect(one.fill(busy).map(({ index }) => index)).not.toContain(50)
-    for (const block of [...one.asked.get(busy)!.keys()]) one.answer(busy, block)
+    for (const block of Array.from(one.asked.get(busy)!.keys())) one.answer(busy, block)
     one.now += SLOW
     expect(one.fill(busy)[0]).toMatchObject({ index: 50 })
   })
