@@ -66,7 +66,7 @@ export const open = (options: CopyOptions): Effect.Effect<Copy, CommandFailed, C
     const isNew = Option.isNone(stored)
     const feed = yield* FeedDirectory.open(dir, { ...(key && { key }), createIfMissing: isNew, sparse })
     isMade = isNew
-    const replicator = yield* Replication.connect(connection, { live, expectedFeeds: 1 })
+    const replicator = yield* Effect.orDie(Replication.connect(connection, { live, expectedFeeds: 1 }))
     const peer = yield* Effect.mapError(replicator.add(feed, { download: true }), explain)
     const before = Option.getOrElse(stored, () => 0)
     const end = Effect.ignore(Effect.timeout(Effect.zipRight(connection.end, replicator.ended), ENDING))

@@ -4,9 +4,10 @@
  */
 import { Deferred, Duration, Effect, Option, type Scope } from "effect"
 import { toHex } from "../domain/Bytes.js"
-import { type FeedClosed, ProtocolError } from "../domain/Errors.js"
+import { BadArgument, type FeedClosed, ProtocolError } from "../domain/Errors.js"
 import type { Channel } from "../domain/Multiplexer.js"
 import type { PeerStats } from "../domain/Peer.js"
+import * as Wire from "../domain/Wire.js"
 import type { Feed } from "./Feed.js"
 import { coreOf, type FeedCore } from "./feed/FeedCore.js"
 import type { Connection } from "./Network.js"
@@ -18,7 +19,9 @@ import { currentSwarm } from "./replication/Swarm.js"
 import { ticking } from "./replication/ticking.js"
 import { writing } from "./replication/writing.js"
 
-export type { PeerStats, SessionError as ReplicationError }
+export type { PeerStats }
+
+export type ReplicationError = SessionError | BadArgument
 
 /** Any open feed, whatever its values are. */
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -27,13 +30,13 @@ export type AnyFeed = Feed<any, any>
 /** How one feed is replicated. */
 export interface FeedOptions {
   /** Ask the other side for blocks. Default: when the feed is not writable. */
-  readonly download?: boolean
+  readonly download?: boolean | undefined
   /** Give blocks to the other side. Default true. */
-  readonly upload?: boolean
+  readonly upload?: boolean | undefined
   /** Also store blocks that were not asked for. They are verified as all are. Default false. */
-  readonly allowPush?: boolean
+  readonly allowPush?: boolean | undefined
   /** Requests in flight, at most. Default: as many as the link carries. */
-  readonly maxRequests?: number
+  readonly maxRequests?: number | undefined
 }
 
 export interface Options extends FeedOptions {
@@ -41,21 +44,21 @@ export interface Options extends FeedOptions {
    * Go on when all is downloaded, until the connection ends or this is interrupted. A feed that is only given ends all the same when the
    * other side says that it wants no more. Default false.
    */
-  readonly live?: boolean
+  readonly live?: boolean | undefined
   /** Encrypt with the first feed's key. Both sides must agree. Default true. */
-  readonly encrypt?: boolean
+  readonly encrypt?: boolean | undefined
   /** Ask the other side to acknowledge each block; `onAck` is told. Default false. */
-  readonly ack?: boolean
+  readonly ack?: boolean | undefined
   /** After how long a silence the connection is dead, times 1.5. Default 5 seconds; 0: never. */
-  readonly timeout?: Duration.DurationInput
+  readonly timeout?: Duration.DurationInput | undefined
   /** 32 bytes by which the other side knows this process again. Default: random. */
   readonly id?: Uint8Array
   /** Given to the other side in the handshake. At most 1 MiB. */
   readonly userData?: Uint8Array
   /** Names of extension messages that are understood here. */
-  readonly extensions?: ReadonlyArray<string>
-  readonly onExtension?: (name: string, payload: Uint8Array, peer: PeerInfo) => void
-  readonly onAck?: (start: number, length: number, peer: PeerInfo) => void
+  readonly extensions?: ReadonlyArray<string> | undefined
+  readonly onExtension?: ((name: string, payload: Uint8Array, peer: PeerInfo) => void) | undefined
+  readonly onAck?: ((start: number, length: number, peer: PeerInfo) => void) | undefined
   /** A feed for a discovery key that the other side opened and we have not; none: it is not replicated. */
   readonly onFeed?: (
     discoveryKey: Uint8Array
@@ -64,7 +67,7 @@ export interface Options extends FeedOptions {
    * After how many finished feeds the connection is ended. Default: those that were given; 0, which is the default with `onFeed`:
    * when the other side ends it.
    */
-  readonly expectedFeeds?: number
+  readonly expectedFeeds?: number | undefined
 }
 
 /** What is known of the other side of a feed, now. */
@@ -148,12 +151,33 @@ const infoOf = (member: Member, session: Session): PeerInfo => {
   }
 }
 
+const wrongOption = (options: Options): string | undefined => {
+  const { expectedFeeds, extensions, id, maxRequests, timeout, userData } = options
+  if (maxRequests !== undefined && !(Number.isSafeInteger(maxRequests) && maxRequests > 0)) {
+    return `maxRequests ${maxRequests} is no number of requests`
+  }
+  if (expectedFeeds !== undefined && !(Number.isSafeInteger(expectedFeeds) && expectedFeeds >= 0)) {
+    return `expectedFeeds ${expectedFeeds} is no number of feeds`
+  }
+  if (timeout !== undefined && !Number.isFinite(Duration.toMillis(timeout)))
+    return "timeout is without end: say 0"
+  if (id !== undefined && id.length !== 32) return `id has ${id.length} bytes instead of 32`
+  if (userData !== undefined && userData.length > Wire.MAX_USER_DATA) return "userData has more than 1 MiB"
+  if (extensions !== undefined && extensions.length > Wire.MAX_EXTENSIONS) return "more than 256 extensions"
+  if (extensions?.some((name) => new TextEncoder().encode(name).length > Wire.MAX_EXTENSION_NAME)) {
+    return "the name of an extension has more than 255 bytes"
+  }
+  return undefined
+}
+
 const makeSession = Effect.fnUntraced(function* (
   connection: Connection,
   crypto: CryptoService,
   options: Options,
   given: number
 ) {
+  const problem = wrongOption(options)
+  if (problem !== undefined) return yield* new BadArgument({ operation: "replicate", detail: problem })
   const id = options.id ?? (yield* crypto.randomBytes(32))
   const over = yield* Deferred.make<void, SessionError>()
   const { onAck, onExtension } = options
@@ -213,7 +237,9 @@ const run = (session: Session, options: Options): Effect.Effect<void, SessionErr
     Effect.raceFirst(ticking(session)),
     Effect.raceFirst(Deferred.await(session.over)),
     Effect.ensuring(Effect.sync(() => session.leave())),
-    Effect.zipLeft(Effect.suspend(() => (session.ending ? Effect.void : answerEnd(session))))
+    Effect.zipLeft(Effect.suspend(() => (session.ending ? Effect.void : answerEnd(session)))),
+    // Who fails ends too, without waiting for what the other side may never take: it hears of it now, not by our silence.
+    Effect.tapErrorCause(() => Effect.zipRight(Effect.fork(session.connection.end), Effect.yieldNow()))
   )
 
 /** The other side has ended, and waits for us to: it is told, as far as it still listens. */
@@ -232,7 +258,7 @@ export const replicate = (
   feed: AnyFeed,
   connection: Connection,
   options: Options = {}
-): Effect.Effect<void, SessionError> => {
+): Effect.Effect<void, ReplicationError> => {
   const core: FeedCore = coreOf(feed)
   return Effect.gen(function* () {
     const session = yield* makeSession(connection, core.crypto, options, 1)
@@ -250,7 +276,7 @@ export const replicate = (
 export const connect = (
   connection: Connection,
   options: Options = {}
-): Effect.Effect<Replicator, never, Crypto | Scope.Scope> =>
+): Effect.Effect<Replicator, BadArgument, Crypto | Scope.Scope> =>
   Effect.gen(function* () {
     const crypto = yield* Crypto
     const session = yield* makeSession(connection, crypto, options, 0)
@@ -271,7 +297,7 @@ export const connect = (
     }
   })
 
-/** What went over the connections of a feed that has any: in total since the first of them, and by peer. */
+/** What went over the connections that a feed has now, and has had since it last had none: in total, and by peer. */
 export const stats = (
   feed: AnyFeed
 ): { readonly totals: Readonly<PeerStats>; readonly peers: ReadonlyArray<Readonly<PeerStats>> } => {

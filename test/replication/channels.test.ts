@@ -97,7 +97,7 @@ describe("the first frame", () => {
       )
       expect(yield* outcome(session)).toBe("no-nonce")
       yield* pass(10)
-      expect(["malformed", "too-large", "too-many", "timeout", "NetworkError"]).toContain(
+      expect(["malformed", "too-large", "too-many", "timeout", "ended-early", "NetworkError"]).toContain(
         yield* outcome(theirs)
       )
     })

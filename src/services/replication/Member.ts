@@ -105,7 +105,9 @@ export class Member implements Participant {
     if (!this.finished) this.host.feedClosed(this)
   }
 
-  ready(): void {
+  /** Both sides opened the feed and shook hands: it may be spoken of. `isOurs`: the other side is of this package. */
+  ready(isOurs: boolean): void {
+    this.#writeIntent(isOurs)
     this.isReady = true
     this.look()
   }
@@ -179,14 +181,27 @@ export class Member implements Participant {
     if (!this.options.live || (!this.options.download && !this.peer.remoteDownloading)) this.#writeEnd()
   }
 
+  /**
+   * What we will not do is said at once, for who would wait for it: but that we download nothing not to a real peer, whose
+   * sparse feeds take it for the end.
+   */
+  #writeIntent(isOurs: boolean): void {
+    const { download, live, upload } = this.options
+    const downloading = download || live
+    if (upload && (downloading || !isOurs)) return
+    this.#saidDone = !downloading
+    this.send({ _tag: "Info", uploading: upload, downloading })
+  }
+
   #hasNothingMore(): boolean {
+    if (!this.peer.remoteUploading) return this.claims.length === 0
     return this.claims.length === 0 && this.swarm.downloads.isDone(this.peer)
   }
 
   /** What was given up counts as not there; so it is looked for once more. */
   #hasAll(): boolean {
     const { expired, ignoredWant, remoteLength } = this.peer
-    if (ignoredWant) return false
+    if (ignoredWant || (!this.peer.remoteUploading && this.peer.openWants > 0)) return false
     return expired === 0 || this.core.bitfield.nextMissing(0, remoteLength) === remoteLength
   }
 
@@ -255,12 +270,13 @@ export class Member implements Participant {
 
   #isDone(): boolean {
     if (!this.#hasNothingMore()) return false
-    // Who fetches single blocks goes on until the other side has had enough.
-    return !this.core.sparse || (!this.peer.remoteDownloading && this.core.demand.ranges.size === 0)
+    // Who fetches single blocks may want another at any time: the other side, or whoever asked for them, ends it.
+    return !this.core.sparse
   }
 
   /** Whether the other side still owes something: its going away now cuts something short. */
   get isOwed(): boolean {
+    if (!this.peer.remoteUploading) return false
     return !this.finished && this.peer.downloading && (this.peer.inFlight > 0 || this.peer.openWants > 0)
   }
 

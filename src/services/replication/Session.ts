@@ -221,7 +221,7 @@ export class Session {
     if (this.remote === undefined || member.channel.remoteId < 0 || member.isReady) return
     member.remoteAck = this.remote.ack
     member.ordered = this.remote.ordered === true
-    member.ready()
+    member.ready(member.ordered)
   }
 }
 
