@@ -30,10 +30,28 @@ const DIGEST_SIZE = 32
 const SIGNATURE_SIZE = 64
 const PUBLIC_KEY_SIZE = 32
 
+const SLAB_SIZE = 1024
+
+let slab = new Uint8Array(SLAB_SIZE)
+let slabUsed = 0
+
+/**
+ * Room for a digest, nobody else's, though its `buffer` is shared with others. To hand a small array of its own to native code costs
+ * more than to hash a node: V8 then moves it off its heap. What keeps a digest keeps the kilobyte around it.
+ */
+const digestRoom = (): Uint8Array => {
+  if (slabUsed === SLAB_SIZE) {
+    slab = new Uint8Array(SLAB_SIZE)
+    slabUsed = 0
+  }
+  slabUsed += DIGEST_SIZE
+  return slab.subarray(slabUsed - DIGEST_SIZE, slabUsed)
+}
+
 const makeService = (sodium: Sodium): CryptoService => ({
   name: "sodium-native",
   blake2b256: (parts, key) => {
-    const digest = new Uint8Array(DIGEST_SIZE)
+    const digest = digestRoom()
     if (parts.length === 1) sodium.crypto_generichash(digest, parts[0]!, key)
     else sodium.crypto_generichash_batch(digest, parts, key)
     return digest
