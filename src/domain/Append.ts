@@ -4,7 +4,7 @@
  * The new leaves and the parents between them go to `tree` as one run of 2 n - 1 entries (a parent not yet
  * complete is blank in it); a parent left of the run is written by itself. The peer writes the same.
  */
-import { totalLength } from "./Bytes.js"
+import { allocate, totalLength } from "./Bytes.js"
 import * as Change from "./Change.js"
 import * as FlatTree from "./FlatTree.js"
 import * as Hash from "./Hash.js"
@@ -31,7 +31,7 @@ export interface Plan {
 export const plan = (blake2b: Hash.Blake2b256, tip: Merkle.Tip, blocks: ReadonlyArray<Uint8Array>): Plan => {
   const start = tip.length
   const first = FlatTree.leaf(start)
-  const run = new Uint8Array(ENTRY_SIZE * (2 * blocks.length - 1))
+  const run = allocate(ENTRY_SIZE * (2 * blocks.length - 1))
   const roots = [...tip.roots]
   const completed: Array<TreeNode> = []
   const created = (node: TreeNode) => {

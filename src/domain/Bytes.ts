@@ -78,3 +78,25 @@ export const fromHex = (text: string): Uint8Array | undefined => {
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
   return bytes
 }
+
+const SLAB_SIZE = 1024
+/** Larger arrays are worth one of their own. */
+const LARGEST_IN_SLAB = 256
+
+let slab = new Uint8Array(SLAB_SIZE)
+let slabUsed = 0
+
+/**
+ * Zeros for what native code will read or write: nobody else's, though below 256 bytes their `buffer` is shared with others. To hand a
+ * small array of its own to native code costs more than to hash a node, since V8 moves it off its heap then. What keeps
+ * such an array keeps the kilobyte around it.
+ */
+export const allocate = (size: number): Uint8Array => {
+  if (size > LARGEST_IN_SLAB) return new Uint8Array(size)
+  if (slabUsed + size > SLAB_SIZE) {
+    slab = new Uint8Array(SLAB_SIZE)
+    slabUsed = 0
+  }
+  slabUsed += size
+  return slab.subarray(slabUsed - size, slabUsed)
+}

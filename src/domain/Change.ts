@@ -2,6 +2,7 @@
  * A change of a feed, complete and checked: what `commit` applies, and the only thing it applies.
  * Whoever makes one has verified it; `commit` only stores it, in an order that survives a crash anywhere.
  */
+import { allocate } from "./Bytes.js"
 import type { FeedEvent } from "./FeedEvent.js"
 import type { Position } from "./FlatTree.js"
 import { ENTRY_SIZE, type TreeNode, encode } from "./Node.js"
@@ -77,7 +78,7 @@ export const nodeWrites = (nodes: ReadonlyArray<TreeNode>): Array<Write> => {
   for (let start = 0; start < sorted.length;) {
     let end = start + 1
     while (end < sorted.length && sorted[end]!.index === sorted[end - 1]!.index + 1) end++
-    const bytes = new Uint8Array(ENTRY_SIZE * (end - start))
+    const bytes = allocate(ENTRY_SIZE * (end - start))
     for (let i = start; i < end; i++) encode(sorted[i]!, bytes, ENTRY_SIZE * (i - start))
     writes.push({ file: "tree", offset: Sleep.nodeOffset(sorted[start]!.index), parts: [bytes] })
     start = end

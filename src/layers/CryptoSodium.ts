@@ -3,6 +3,7 @@
  * the layer fails to build, with a reason, where it is not installed.
  */
 import { Data, Effect, Layer } from "effect"
+import { allocate } from "../domain/Bytes.js"
 import { Crypto, type CryptoService } from "../services/Crypto.js"
 
 /** The parts of sodium-native's interface that this layer calls. */
@@ -30,28 +31,10 @@ const DIGEST_SIZE = 32
 const SIGNATURE_SIZE = 64
 const PUBLIC_KEY_SIZE = 32
 
-const SLAB_SIZE = 1024
-
-let slab = new Uint8Array(SLAB_SIZE)
-let slabUsed = 0
-
-/**
- * Room for a digest, nobody else's, though its `buffer` is shared with others. To hand a small array of its own to native code costs
- * more than to hash a node: V8 then moves it off its heap. What keeps a digest keeps the kilobyte around it.
- */
-const digestRoom = (): Uint8Array => {
-  if (slabUsed === SLAB_SIZE) {
-    slab = new Uint8Array(SLAB_SIZE)
-    slabUsed = 0
-  }
-  slabUsed += DIGEST_SIZE
-  return slab.subarray(slabUsed - DIGEST_SIZE, slabUsed)
-}
-
 const makeService = (sodium: Sodium): CryptoService => ({
   name: "sodium-native",
   blake2b256: (parts, key) => {
-    const digest = digestRoom()
+    const digest = allocate(DIGEST_SIZE)
     if (parts.length === 1) sodium.crypto_generichash(digest, parts[0]!, key)
     else sodium.crypto_generichash_batch(digest, parts, key)
     return digest
@@ -66,7 +49,7 @@ const makeService = (sodium: Sodium): CryptoService => ({
     }),
   sign: (message, secretKey) =>
     Effect.sync(() => {
-      const signature = new Uint8Array(SIGNATURE_SIZE)
+      const signature = allocate(SIGNATURE_SIZE)
       sodium.crypto_sign_detached(signature, message, secretKey)
       return signature
     }),
