@@ -90,6 +90,11 @@ export class Swarm {
         break
       }
       case "Download":
+        // Counted before anyone who waits for the block is woken. (What a read-only feed finds, another process stored.)
+        if (!this.core.readOnly) {
+          this.totals.downloadedBlocks++
+          this.totals.downloadedBytes += event.size
+        }
         for (const member of this.members) member.tell(event.index, event.index + 1, true)
         break
       case "Clear": {

@@ -87,7 +87,7 @@ const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
       // Those before it are stored, those after it have their turn; it is asked for again.
       next = claims.findIndex((claim) => claim.index === left.index && batch.claims.includes(claim)) + 1
     }
-    count(member, batch.claims)
+    acknowledge(member, batch.claims)
   }
   release(member, claims)
   member.look()
@@ -112,14 +112,11 @@ const takeBatch = (member: Member, claims: ReadonlyArray<Claim>, next: number) =
   return { claims: batch, next: end }
 }
 
-/** Counts the blocks that are stored now, and acknowledges them where that is wanted. */
-const count = (member: Member, claims: ReadonlyArray<Claim>): void => {
-  const { totals } = member.swarm
+/** Acknowledges the blocks that are stored now, where that is wanted. */
+const acknowledge = (member: Member, claims: ReadonlyArray<Claim>): void => {
+  if (!member.remoteAck) return
   for (const { block, index } of claims) {
     if (block === undefined || !member.core.bitfield.has(index)) continue
-    totals.downloadedBlocks++
-    totals.downloadedBytes += block.length
-    if (!member.remoteAck) continue
     member.host.replies++
     member.send({ _tag: "Have", start: index, length: 1, ack: true })
   }
