@@ -80,9 +80,10 @@ class World {
       { _tag: "Data", index: block, value: new Uint8Array(1), nodes: [], signature: undefined },
       this.now
     )
+    const stored = actions.some((action) => action._tag === "Store")
+    if (stored) this.held.add(block)
     this.#over(peer, block)
-    if (!actions.some((action) => action._tag === "Store")) return
-    this.held.add(block)
+    if (!stored) return
     this.blocks.delete(block)
     this.downloads.release(block, peer)
   }
@@ -98,13 +99,17 @@ class World {
 
   #over(peer: Peer, block: number): void {
     this.asked.get(peer)!.delete(block)
-    if (this.expected.get(block) === peer) this.expected.delete(block)
+    if (this.expected.get(block) !== peer) return
+    this.expected.delete(block)
+    if (this.held.has(block)) return
+    // Whoever was asked before, and was slow, may answer still.
+    for (const other of this.peers) if (this.asked.get(other)?.has(block)) this.expected.set(block, other)
   }
 
   leave(peer: Peer): void {
     this.downloads.remove(peer)
-    for (const block of this.asked.get(peer)!.keys()) this.#over(peer, block)
     this.peers.splice(this.peers.indexOf(peer), 1)
+    for (const block of [...this.asked.get(peer)!.keys()]) this.#over(peer, block)
     this.asked.delete(peer)
   }
 
