@@ -109,7 +109,7 @@ class World {
   leave(peer: Peer): void {
     this.downloads.remove(peer)
     this.peers.splice(this.peers.indexOf(peer), 1)
-    for (const block of [...this.asked.get(peer)!.keys()]) this.#over(peer, block)
+    for (const block of this.asked.get(peer)!.keys()) this.#over(peer, block)
     this.asked.delete(peer)
   }
 
