@@ -19,7 +19,7 @@ export interface CryptoService {
   /**
    * BLAKE2b with a 32-byte digest over the parts as if concatenated; keyed when a key is given.
    * A plain synchronous function: an effect a hash would cost more than the hash.
-   * The result is a fresh array that the caller owns; the parts are only read.
+   * The result is the caller's and nobody else's, though its `buffer` may be shared; the parts are only read.
    */
   readonly blake2b256: Blake2b256
 
