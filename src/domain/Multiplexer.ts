@@ -148,8 +148,13 @@ export class Multiplexer {
 
   /** Bytes from the connection, which become ours: what the first of them say. There may be more. */
   receive(bytes: Uint8Array): Result {
-    this.#kept.push(bytes)
+    this.keep(bytes)
     return this.more()
+  }
+
+  /** Bytes from the connection, which become ours: `more` says what they say. */
+  keep(bytes: Uint8Array): void {
+    this.#kept.push(bytes)
   }
 
   /** Whether `more` has something to give. */

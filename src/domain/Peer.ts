@@ -60,11 +60,14 @@ export type Action =
   | { readonly _tag: "Changed" }
   | { readonly _tag: "Fail"; readonly error: ProtocolError }
 
-/** A request in flight. */
-interface Sent {
+/** A request in flight: of a block, or of a leaf alone (`hash`), or of the block that holds a byte (`bytes` above 0). */
+export interface InFlight {
   readonly index: number
   readonly hash: boolean
   readonly bytes: number
+}
+
+interface Sent extends InFlight {
   readonly at: number
   /** How many requests were sent with it. */
   readonly number: number
@@ -123,6 +126,15 @@ export class Peer {
   /** Requests in flight. */
   get inFlight(): number {
     return this.#inFlight.size + this.#leaves.size
+  }
+
+  /** What is asked for and was not answered yet, blocks first. */
+  get requests(): ReadonlyArray<InFlight> {
+    return [...this.#inFlight.values(), ...this.#leaves.values()].map(({ bytes, hash, index }) => ({
+      index,
+      hash,
+      bytes
+    }))
   }
 
   /** Requests that may be sent now. Who gave no answer for too long is tried with one at a time. */
@@ -236,6 +248,20 @@ export class Peer {
   settleWants(): void {
     if (this.openWants > 0) this.ignoredWant = true
     for (const region of this.#regions.keys()) this.#regions.set(region, true)
+  }
+
+  /** Takes back what was asked for of blocks [start, end): if they come all the same, they were not asked for. */
+  cancel(start: number, end: number): ReadonlyArray<Action> {
+    const actions: Array<Action> = []
+    for (const index of this.#inFlight.keys()) {
+      if (index < start || index >= end) continue
+      this.#inFlight.delete(index)
+      actions.push(
+        { _tag: "Send", message: { _tag: "Cancel", index, bytes: 0, hash: false } },
+        { _tag: "Release", index }
+      )
+    }
+    return actions
   }
 
   /** Nothing is asked of it any more. */

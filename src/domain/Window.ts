@@ -26,13 +26,13 @@ export class Window {
   #blockSize = 0
   #shrunkAt = Number.NEGATIVE_INFINITY
 
-  /** `most`: never more than this. */
-  constructor(readonly most: number = MOST) {}
+  /** `most`: never more than this; `undefined`: as many as the link carries. */
+  constructor(public most: number | undefined = undefined) {}
 
   /** Requests that may be in flight. */
   get limit(): number {
     const bySize = this.#blockSize === 0 ? MOST : Math.ceil(MOST_BYTES / this.#blockSize)
-    return Math.min(this.#limit, this.most, Math.max(LEAST, bySize))
+    return Math.min(this.#limit, this.most ?? MOST, Math.max(LEAST, bySize))
   }
 
   /** How long answers take, in milliseconds, lately. */

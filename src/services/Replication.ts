@@ -6,20 +6,24 @@ import { Deferred, Duration, Effect, Option, type Scope } from "effect"
 import { toHex } from "../domain/Bytes.js"
 import { BadArgument, type FeedClosed, ProtocolError } from "../domain/Errors.js"
 import type { Channel } from "../domain/Multiplexer.js"
-import type { PeerStats } from "../domain/Peer.js"
+import type { InFlight, PeerStats } from "../domain/Peer.js"
 import * as Wire from "../domain/Wire.js"
 import type { Feed } from "./Feed.js"
 import { coreOf, type FeedCore } from "./feed/FeedCore.js"
 import type { Connection } from "./Network.js"
 import { Crypto, type CryptoService } from "./Crypto.js"
-import type { Member } from "./replication/Member.js"
+import { BytePort } from "./replication/BytePort.js"
+import type { PeerNews } from "./replication/Member.js"
+import { type MessageChannel, MessagePort } from "./replication/MessagePort.js"
+import type { PeerInfo } from "./replication/PeerInfo.js"
+import type { Port } from "./replication/Port.js"
 import { reading } from "./replication/reading.js"
-import { Session, type SessionError } from "./replication/Session.js"
+import { Session, type SessionError, type SessionOptions } from "./replication/Session.js"
 import { currentSwarm } from "./replication/Swarm.js"
 import { ticking } from "./replication/ticking.js"
 import { writing } from "./replication/writing.js"
 
-export type { PeerStats }
+export type { InFlight, MessageChannel, PeerInfo, PeerNews, PeerStats }
 
 export type ReplicationError = SessionError | BadArgument
 
@@ -59,6 +63,8 @@ export interface Options extends FeedOptions {
   readonly extensions?: ReadonlyArray<string> | undefined
   readonly onExtension?: ((name: string, payload: Uint8Array, peer: PeerInfo) => void) | undefined
   readonly onAck?: ((start: number, length: number, peer: PeerInfo) => void) | undefined
+  /** Told when the other side of a feed has come (both sides shook hands), when it said something new of what it has, and when it is gone. */
+  readonly onPeer?: ((what: PeerNews, peer: PeerInfo) => void) | undefined
   /** A feed for a discovery key that the other side opened and we have not; none: it is not replicated. */
   readonly onFeed?: (
     discoveryKey: Uint8Array
@@ -68,29 +74,6 @@ export interface Options extends FeedOptions {
    * when the other side ends it.
    */
   readonly expectedFeeds?: number | undefined
-}
-
-/** What is known of the other side of a feed, now. */
-export interface PeerInfo {
-  readonly key: Uint8Array
-  readonly address: string
-  readonly remoteId: Uint8Array | undefined
-  readonly remoteUserData: Uint8Array | undefined
-  readonly remoteExtensions: ReadonlyArray<string>
-  /** Blocks in its log, as far as it said. */
-  readonly remoteLength: number
-  readonly remoteDownloading: boolean
-  readonly downloading: boolean
-  /** Requests in flight. */
-  readonly inFlight: number
-  readonly stats: Readonly<PeerStats>
-  /**
-   * Ends when nothing more of what it said it has and is wanted here will come: with true when all of that is held, with false when
-   * requests were left unanswered or the connection is over.
-   */
-  readonly downloaded: Effect.Effect<boolean>
-  /** Sends an extension message; false when the other side does not understand it. */
-  readonly extension: (name: string, payload: Uint8Array) => boolean
 }
 
 /** A connection on which feeds are replicated. */
@@ -113,44 +96,6 @@ const peerOptions = (feed: AnyFeed, options: Options, own: FeedOptions) => ({
   mostRequests: own.maxRequests ?? options.maxRequests
 })
 
-const infoOf = (member: Member, session: Session): PeerInfo => {
-  const { peer, core } = member
-  return {
-    key: core.key,
-    address: session.connection.remote,
-    get remoteId() {
-      return session.remote?.id
-    },
-    get remoteUserData() {
-      return session.remote?.userData
-    },
-    get remoteExtensions() {
-      return session.remote?.extensions ?? []
-    },
-    get remoteLength() {
-      return peer.remoteLength
-    },
-    get remoteDownloading() {
-      return peer.remoteDownloading
-    },
-    get downloading() {
-      return peer.downloading
-    },
-    get inFlight() {
-      return peer.inFlight
-    },
-    stats: peer.stats,
-    downloaded: member.downloaded,
-    extension: (name, payload) => {
-      const id = session.options.extensions.indexOf(name)
-      if (id < 0 || session.remote?.extensions.includes(name) !== true || member.finished) return false
-      const sent = member.send({ _tag: "Extension", id, payload })
-      session.wake()
-      return sent
-    }
-  }
-}
-
 const wrongOption = (options: Options): string | undefined => {
   const { expectedFeeds, extensions, id, maxRequests, timeout, userData } = options
   if (maxRequests !== undefined && !(Number.isSafeInteger(maxRequests) && maxRequests > 0)) {
@@ -170,43 +115,50 @@ const wrongOption = (options: Options): string | undefined => {
   return undefined
 }
 
+/** The options that a session over any port is made of. */
+const sessionOptions = (options: Options, given: number): SessionOptions => ({
+  live: options.live === true,
+  extensions: [...(options.extensions ?? [])].sort(),
+  expectedFeeds: options.expectedFeeds ?? (options.onFeed === undefined ? given : 0),
+  timeout: options.timeout === undefined ? 5000 : Duration.toMillis(options.timeout),
+  onExtension: options.onExtension,
+  onAck: options.onAck,
+  onPeer: options.onPeer
+})
+
 const makeSession = Effect.fnUntraced(function* (
-  connection: Connection,
   crypto: CryptoService,
   options: Options,
-  given: number
+  given: number,
+  makePort: (options: SessionOptions) => Effect.Effect<Port>
 ) {
   const problem = wrongOption(options)
   if (problem !== undefined) return yield* new BadArgument({ operation: "replicate", detail: problem })
-  const id = options.id ?? (yield* crypto.randomBytes(32))
+  const own = sessionOptions(options, given)
   const over = yield* Deferred.make<void, SessionError>()
-  const { onAck, onExtension } = options
-  const session: Session = new Session(
-    connection,
-    {
-      encrypt: options.encrypt !== false,
-      live: options.live === true,
-      ack: options.ack === true,
-      id,
-      userData: options.userData,
-      extensions: [...(options.extensions ?? [])].sort(),
-      expectedFeeds: options.expectedFeeds ?? (options.onFeed === undefined ? given : 0),
-      timeout: options.timeout === undefined ? 5000 : Duration.toMillis(options.timeout),
-      onExtension:
-        onExtension && ((name, payload, member) => onExtension(name, payload, infoOf(member, session))),
-      onAck: onAck && ((start, length, member) => onAck(start, length, infoOf(member, session)))
-    },
-    crypto,
-    over
-  )
-  return session
+  return new Session(yield* makePort(own), own, crypto, over)
 })
+
+/** A port over a connection of bytes. */
+const bytePort =
+  (connection: Connection, crypto: CryptoService, options: Options) =>
+  ({ extensions, live }: SessionOptions): Effect.Effect<Port> =>
+    Effect.gen(function* () {
+      const id = options.id ?? (yield* crypto.randomBytes(32))
+      const { userData } = options
+      const ack = options.ack === true
+      return new BytePort(connection, {
+        encrypt: options.encrypt !== false,
+        xsalsa20: crypto.xsalsa20,
+        handshake: { _tag: "Handshake", id, live, userData, extensions, ack, ordered: true }
+      })
+    })
 
 /** Opens what the other side asks for, if there is such a feed. */
 const answerWith =
   (session: Session, options: Options) =>
   (channel: Channel): Effect.Effect<void, ProtocolError | FeedClosed> => {
-    const refuse = session.multiplexer.isHeld
+    const refuse = session.port.isHeld
       ? Effect.fail(
           new ProtocolError({
             reason: "other-feed",
@@ -239,12 +191,12 @@ const run = (session: Session, options: Options): Effect.Effect<void, SessionErr
     Effect.ensuring(Effect.sync(() => session.leave())),
     Effect.zipLeft(Effect.suspend(() => (session.ending ? Effect.void : answerEnd(session)))),
     // Who fails ends too, without waiting for what the other side may never take: it hears of it now, not by our silence.
-    Effect.tapErrorCause(() => Effect.zipRight(Effect.fork(session.connection.end), Effect.yieldNow()))
+    Effect.tapErrorCause(() => Effect.zipRight(Effect.fork(session.port.end), Effect.yieldNow()))
   )
 
 /** The other side has ended, and waits for us to: it is told, as far as it still listens. */
-const answerEnd = ({ connection, options }: Session): Effect.Effect<void> => {
-  const end = Effect.ignore(connection.end)
+const answerEnd = ({ options, port }: Session): Effect.Effect<void> => {
+  const end = Effect.ignore(port.end)
   return options.timeout === 0
     ? end
     : Effect.asVoid(Effect.timeoutOption(end, Duration.millis(options.timeout)))
@@ -258,10 +210,18 @@ export const replicate = (
   feed: AnyFeed,
   connection: Connection,
   options: Options = {}
+): Effect.Effect<void, ReplicationError> =>
+  replicateOver(feed, options, bytePort(connection, coreOf(feed).crypto, options))
+
+/** Replicates `feed` over the port that is made for it, and leaves when that is over. */
+const replicateOver = (
+  feed: AnyFeed,
+  options: Options,
+  makePort: (options: SessionOptions) => Effect.Effect<Port>
 ): Effect.Effect<void, ReplicationError> => {
   const core: FeedCore = coreOf(feed)
   return Effect.gen(function* () {
-    const session = yield* makeSession(connection, core.crypto, options, 1)
+    const session = yield* makeSession(core.crypto, options, 1, makePort)
     // Interrupted between the two, it must leave its swarm as well.
     yield* Effect.ensuring(
       Effect.zipRight(session.add(core, peerOptions(feed, options, {})), run(session, options)),
@@ -269,6 +229,22 @@ export const replicate = (
     )
   })
 }
+
+/**
+ * Replicates `feed` over a channel of a protocol stream that frames, encrypts and keeps alive itself (`effect-hypercore/compat/protocol`, the
+ * real `hypercore-protocol`). Ends and fails as `replicate` does; `encrypt`, `id`, `userData`, `ack` and `timeout` of the stream are the
+ * stream's, and `timeout` here tells when a request is given up.
+ */
+export const replicateMessages = (
+  feed: AnyFeed,
+  channel: MessageChannel,
+  options: Options = {}
+): Effect.Effect<void, ReplicationError> =>
+  replicateOver(feed, options, () => Effect.sync(() => new MessagePort(channel)))
+
+/** Takes back the requests of blocks [start, end) that are in flight: if they come all the same, they were not asked for. */
+export const cancel = (feed: AnyFeed, start: number, end: number): void =>
+  currentSwarm(coreOf(feed))?.cancel(start, end)
 
 /**
  * A connection for any number of feeds: those that are added, and those that the other side asks for (`onFeed`). Stopped with the scope.
@@ -279,16 +255,14 @@ export const connect = (
 ): Effect.Effect<Replicator, BadArgument, Crypto | Scope.Scope> =>
   Effect.gen(function* () {
     const crypto = yield* Crypto
-    const session = yield* makeSession(connection, crypto, options, 0)
+    const session = yield* makeSession(crypto, options, 0, bytePort(connection, crypto, options))
     const ended = yield* Deferred.make<void, SessionError>()
     yield* Effect.forkScoped(Effect.intoDeferred(run(session, options), ended))
     return {
       add: (feed, own = {}) =>
-        Effect.map(session.add(coreOf(feed), peerOptions(feed, options, own)), (member) =>
-          infoOf(member, session)
-        ),
+        Effect.map(session.add(coreOf(feed), peerOptions(feed, options, own)), ({ info }) => info),
       get peers() {
-        return [...session.members.values()].map((member) => infoOf(member, session))
+        return [...session.members.values()].map(({ info }) => info)
       },
       get stats() {
         return session.stats

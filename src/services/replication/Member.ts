@@ -3,7 +3,7 @@
  * Everything here is synchronous; the session's fibers call it, and send what it writes.
  */
 import { Effect } from "effect"
-import type { Channel, Multiplexer } from "../../domain/Multiplexer.js"
+import type { Channel } from "../../domain/Multiplexer.js"
 import { type Action, Peer, type PeerOptions, REGION_BLOCKS } from "../../domain/Peer.js"
 import type { ProtocolError } from "../../domain/Errors.js"
 import type { Claim } from "../../domain/Proof.js"
@@ -11,17 +11,26 @@ import { Expected } from "../../domain/Expected.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import type * as Wire from "../../domain/Wire.js"
 import type { FeedCore } from "../feed/FeedCore.js"
+import { type PeerInfo, peerInfo } from "./PeerInfo.js"
+import type { Port } from "./Port.js"
 import type { Participant, Swarm } from "./Swarm.js"
+
+/** The other side of a feed came, said something new of what it has, or is gone. */
+export type PeerNews = "added" | "updated" | "removed"
 
 /** What a member needs of its session. */
 export interface Host {
-  readonly multiplexer: Multiplexer
+  readonly port: Port
   /** There is something to do for the writing fiber. */
   readonly wake: () => void
   /** Messages that were answers at once, since the connection last took any. */
   replies: number
   readonly onExtension: (member: Member, id: number, payload: Uint8Array) => void
   readonly onAck: (member: Member, start: number, length: number) => void
+  readonly onPeer: (what: PeerNews, member: Member) => void
+  /** What the other side said of itself. */
+  readonly remote: Wire.Handshake | undefined
+  readonly extensionId: (name: string) => number | undefined
   /** The feed was closed under the session. */
   readonly feedClosed: (member: Member) => void
 }
@@ -38,6 +47,8 @@ const MOST_NEWS = 1024
 
 export class Member implements Participant {
   readonly peer: Peer
+  /** What is told of it. */
+  readonly info: PeerInfo
   /** Blocks that came and are to be verified. */
   claims: Array<Claim> = []
   /** Whether replication of this feed is over on this connection. */
@@ -75,6 +86,19 @@ export class Member implements Participant {
       },
       has: (block) => bitfield.has(block)
     })
+    this.info = peerInfo(this)
+  }
+
+  get key(): Uint8Array {
+    return this.core.key
+  }
+
+  get address(): string {
+    return this.host.port.remote
+  }
+
+  get remote(): Wire.Handshake | undefined {
+    return this.host.remote
   }
 
   /** Something has changed that may give it something to ask. */
@@ -109,6 +133,7 @@ export class Member implements Participant {
   ready(isOurs: boolean): void {
     this.#writeIntent(isOurs)
     this.isReady = true
+    this.host.onPeer("added", this)
     this.look()
   }
 
@@ -135,6 +160,7 @@ export class Member implements Participant {
           break
         case "Changed":
           this.look()
+          if (this.isReady) this.host.onPeer("updated", this)
           break
         case "Fail":
           return action.error
@@ -144,8 +170,23 @@ export class Member implements Participant {
     return undefined
   }
 
+  /** Takes back the requests of blocks [start, end). */
+  cancel(start: number, end: number): void {
+    this.perform(this.peer.cancel(start, end))
+    this.host.wake()
+  }
+
+  /** Sends an extension message; false when the other side does not understand it. */
+  extension(name: string, payload: Uint8Array): boolean {
+    const id = this.host.extensionId(name)
+    if (id === undefined || this.finished) return false
+    const sent = this.send({ _tag: "Extension", id, payload })
+    this.host.wake()
+    return sent
+  }
+
   send(message: Wire.Message): boolean {
-    return this.host.multiplexer.send(this.channel, message)
+    return this.host.port.send(this.channel, message)
   }
 
   /**
@@ -288,6 +329,7 @@ export class Member implements Participant {
     this.claims = []
     this.#news = []
     this.swarm.remove(this)
+    if (this.isReady) this.host.onPeer("removed", this)
     this.host.wake()
   }
 }

@@ -1,23 +1,24 @@
 /**
  * A connection of one or more feeds: what its three fibers share.
  *
- *     reading    bytes -> Multiplexer -> Peer -> claims -> put                (reading)
- *     writing    news, requests, answers -> Multiplexer -> bytes              (writing)
+ *     reading    Port -> Peer -> claims -> put                                (reading)
+ *     writing    news, requests, answers -> Port                              (writing)
  *     ticking    keep-alives, requests that were given up, silence            (ticking)
  *
  * State changes are synchronous, so the fibers need no lock; only the writing fiber sends, and only the reading one stores.
  */
 import { Deferred, Effect, Either } from "effect"
 import { FeedClosed, type NetworkError, ProtocolError } from "../../domain/Errors.js"
-import { type Channel, type Event, Multiplexer } from "../../domain/Multiplexer.js"
+import type { Channel, Event } from "../../domain/Multiplexer.js"
 import type { PeerOptions, PeerStats } from "../../domain/Peer.js"
 import type * as Wire from "../../domain/Wire.js"
 import type { CryptoService } from "../Crypto.js"
 import type { FeedCore } from "../feed/FeedCore.js"
 import type { PutError } from "../feed/put.js"
 import type { ServeError } from "../feed/serve.js"
-import type { Connection } from "../Network.js"
-import { Member } from "./Member.js"
+import { Member, type PeerNews } from "./Member.js"
+import type { PeerInfo } from "./PeerInfo.js"
+import type { Port } from "./Port.js"
 import { Signal } from "./Signal.js"
 import { swarmOf } from "./Swarm.js"
 
@@ -29,24 +30,19 @@ const MOST_ASKS = 131_072
 export type SessionError = FeedClosed | NetworkError | ProtocolError | PutError | ServeError
 
 export interface SessionOptions {
-  readonly encrypt: boolean
   readonly live: boolean
-  readonly ack: boolean
-  /** 32 bytes that tell this process from others. */
-  readonly id: Uint8Array
-  readonly userData: Uint8Array | undefined
   /** Sorted. */
   readonly extensions: ReadonlyArray<string>
   /** Feeds after which the connection is ended; 0: when the other side ends it. */
   readonly expectedFeeds: number
   /** Milliseconds; 0: silence is borne for ever. */
   readonly timeout: number
-  readonly onExtension: ((name: string, payload: Uint8Array, member: Member) => void) | undefined
-  readonly onAck: ((start: number, length: number, member: Member) => void) | undefined
+  readonly onExtension: ((name: string, payload: Uint8Array, peer: PeerInfo) => void) | undefined
+  readonly onAck: ((start: number, length: number, peer: PeerInfo) => void) | undefined
+  readonly onPeer: ((what: PeerNews, peer: PeerInfo) => void) | undefined
 }
 
 export class Session {
-  readonly multiplexer: Multiplexer
   readonly members = new Map<Channel, Member>()
   /** There is something to write. */
   readonly work = new Signal()
@@ -75,25 +71,12 @@ export class Session {
   #left = false
 
   constructor(
-    readonly connection: Connection,
+    readonly port: Port,
     readonly options: SessionOptions,
     readonly crypto: CryptoService,
     over: Deferred.Deferred<void, SessionError>
   ) {
     this.over = over
-    this.multiplexer = new Multiplexer({
-      encrypt: options.encrypt,
-      xsalsa20: crypto.xsalsa20,
-      handshake: {
-        _tag: "Handshake",
-        id: options.id,
-        live: options.live,
-        userData: options.userData,
-        extensions: options.extensions,
-        ack: options.ack,
-        ordered: true
-      }
-    })
   }
 
   readonly wake = (): void => this.work.raise()
@@ -101,12 +84,20 @@ export class Session {
   readonly onExtension = (member: Member, id: number, payload: Uint8Array): void => {
     const name = this.remote?.extensions[id]
     if (name !== undefined && this.options.extensions.includes(name)) {
-      this.options.onExtension?.(name, payload, member)
+      this.options.onExtension?.(name, payload, member.info)
     }
   }
 
   readonly onAck = (member: Member, start: number, length: number): void =>
-    this.options.onAck?.(start, length, member)
+    this.options.onAck?.(start, length, member.info)
+
+  readonly onPeer = (what: PeerNews, member: Member): void => this.options.onPeer?.(what, member.info)
+
+  /** The number that the other side knows an extension by, if both sides do. */
+  extensionId(name: string): number | undefined {
+    const id = this.options.extensions.indexOf(name)
+    return id >= 0 && this.remote?.extensions.includes(name) === true ? id : undefined
+  }
 
   readonly feedClosed = (): void => {
     Deferred.unsafeDone(this.over, Effect.fail(new FeedClosed()))
@@ -121,14 +112,14 @@ export class Session {
       // Nobody would ever take it out of its swarm again.
       if (this.#left)
         return yield* new ProtocolError({ reason: "ended-early", detail: "the connection is over" })
-      const channel = yield* this.multiplexer.open(core.key, core.discoveryKey, nonce)
+      const channel = yield* this.port.open(core.key, core.discoveryKey, nonce)
       const existing = this.members.get(channel)
       if (existing !== undefined) return existing
       const swarm = swarmOf(core, seed)
       const member = new Member(core, swarm, channel, options, this)
       this.members.set(channel, member)
       swarm.add(member)
-      for (const message of this.multiplexer.early(channel)) {
+      for (const message of this.port.early(channel)) {
         const problem = member.perform(member.peer.receive(message, 0))
         if (problem !== undefined) return yield* problem
       }

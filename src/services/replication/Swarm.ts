@@ -16,6 +16,8 @@ export interface Participant {
   readonly look: () => void
   /** Blocks [start, end) have come, or gone. */
   readonly tell: (start: number, end: number, held: boolean) => void
+  /** Requests of blocks [start, end) are taken back. */
+  readonly cancel: (start: number, end: number) => void
   /** The feed was closed. */
   readonly closed: () => void
 }
@@ -72,6 +74,11 @@ export class Swarm {
     this.core.listeners.delete(this.#heard)
     this.core.demand.listeners.delete(this.#wake)
     swarms.delete(this.core)
+  }
+
+  /** Takes back the requests of blocks [start, end), whoever they were sent to. */
+  cancel(start: number, end: number): void {
+    for (const member of this.members) member.cancel(start, end)
   }
 
   readonly #wake = (): void => {

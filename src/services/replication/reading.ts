@@ -20,25 +20,22 @@ const SIGNATURE_BYTES = 64 * 1024
 /** Reads until the other side ends. */
 export const reading: (session: Session, answer: Answer) => Effect.Effect<void, SessionError> =
   Effect.fnUntraced(function* (session: Session, answer: Answer) {
-    const { connection, multiplexer } = session
+    const { port } = session
     const turn = new Turn()
     while (true) {
-      if (multiplexer.isHeld) {
+      if (port.isHeld) {
         yield* session.opened.wait
         continue
       }
-      if (multiplexer.hasMore) yield* handle(session, turn, answer, multiplexer.more())
-      else {
+      if (!port.hasMore) {
         session.pulling = true
-        const arrays = yield* turn.after(connection.pull)
+        const came = yield* turn.after(port.pull)
         session.pulling = false
-        if (arrays.length === 0) return yield* ended(session)
-        for (const bytes of arrays) {
-          session.came += bytes.length
-          yield* handle(session, turn, answer, multiplexer.receive(bytes))
-        }
-        if (multiplexer.atBoundary) session.heard = true
+        if (came === undefined) return yield* ended(session)
+        session.came += came
       }
+      yield* handle(session, turn, answer)
+      if (port.atBoundary) session.heard = true
       for (const member of session.members.values()) {
         if (member.claims.length > 0) yield* store(member, turn)
       }
@@ -46,14 +43,10 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
     }
   })
 
-const handle = Effect.fnUntraced(function* (
-  session: Session,
-  turn: Turn,
-  answer: Answer,
-  received: ReturnType<Session["multiplexer"]["receive"]>
-) {
-  const { multiplexer } = session
-  for (let events = received; ; events = multiplexer.more()) {
+const handle = Effect.fnUntraced(function* (session: Session, turn: Turn, answer: Answer) {
+  const { port } = session
+  while (true) {
+    const events = port.more()
     if (Either.isLeft(events)) return yield* events.left
     if (events.right.length > 0) {
       const now = yield* Clock.currentTimeMillis
@@ -62,7 +55,7 @@ const handle = Effect.fnUntraced(function* (
       for (const channel of asked.right) yield* answer(channel)
     }
     yield* turn.giveWay
-    if (!multiplexer.hasMore) return
+    if (!port.hasMore) return
   }
 })
 
@@ -73,7 +66,7 @@ const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
   let next = 0
   while (next < claims.length) {
     const batch = takeBatch(member, claims, next)
-    const stored = yield* Effect.either(putAll(core, batch.claims, member.peer))
+    const stored = yield* Effect.either(putAll(core, batch.claims, member.info))
     yield* turn.giveWay
     next = batch.next
     if (Either.isLeft(stored)) {
@@ -131,7 +124,7 @@ const asSessionError = (error: PutError): SessionError =>
 /** The other side has ended: fine, unless it owes something. */
 const ended = (session: Session): Effect.Effect<void, ProtocolError> => {
   const owing = [...session.members.values()].some((member) => member.isOwed)
-  if (!session.multiplexer.atBoundary) {
+  if (!session.port.atBoundary) {
     return Effect.fail(new ProtocolError({ reason: "ended-early", detail: "in the middle of a frame" }))
   }
   return owing && !session.options.live

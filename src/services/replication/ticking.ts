@@ -34,16 +34,16 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     if (session.heard || session.came >= LEAST_BYTES || !session.pulling) unheard = 0
     else unheard++
     // A block that is on its way may take long: those behind it wait for it.
-    const arriving = session.came >= LEAST_BYTES && !session.multiplexer.atBoundary
+    const arriving = session.came >= LEAST_BYTES && !session.port.atBoundary
     session.heard = false
     session.came = 0
     // An honest side that has opened a feed says the two in one breath.
-    unknown = session.multiplexer.opened > 0 && session.remote === undefined ? unknown + 1 : 0
+    unknown = session.port.opened > 0 && session.remote === undefined ? unknown + 1 : 0
     if (session.ending) {
       if (++endedFor > TICKS_DEAD) Deferred.unsafeDone(session.over, Effect.void)
-    } else if (unknown >= TICKS_DEAD) {
+    } else if (!session.port.watchesSilence && unknown >= TICKS_DEAD) {
       return yield* new ProtocolError({ reason: "timeout", detail: "it did not shake hands" })
-    } else if (unheard >= TICKS_DEAD) {
+    } else if (!session.port.watchesSilence && unheard >= TICKS_DEAD) {
       return yield* new ProtocolError({
         reason: "timeout",
         detail: `nothing was heard for ${Math.round(tick * unheard)} ms`
@@ -67,7 +67,7 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     }
     if (++silent >= TICKS_SILENT && !session.ending) {
       silent = 0
-      session.multiplexer.keepAlive()
+      session.port.keepAlive()
       session.wake()
     }
   }

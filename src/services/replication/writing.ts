@@ -17,7 +17,7 @@ const ANSWER_REQUESTS = 512
 export const writing: (session: Session) => Effect.Effect<never, SessionError> = Effect.fnUntraced(function* (
   session: Session
 ) {
-  const { connection, multiplexer } = session
+  const { port } = session
   const turn = new Turn()
   while (true) {
     yield* turn.after(session.work.wait)
@@ -31,24 +31,22 @@ export const writing: (session: Session) => Effect.Effect<never, SessionError> =
           yield* answer(member)
           more ||= member.peer.asks.length > 0
           // Answers of many feeds do not wait for each other.
-          if (multiplexer.size >= ANSWER_BYTES) yield* turn.after(push(session))
+          if (port.size >= ANSWER_BYTES) yield* turn.after(push(session))
         }
       }
-      if (multiplexer.size > 0) yield* turn.after(push(session))
+      if (port.size > 0) yield* turn.after(push(session))
       yield* turn.giveWay
     }
     if (!session.ending && session.isDone) {
       session.ending = true
-      yield* connection.end
+      yield* port.end
     }
   }
 })
 
-/** What we said is said once: what is written after the end goes nowhere. */
 const push = (session: Session) => {
   session.replies = 0
-  const bytes = session.multiplexer.take()
-  return session.ending ? Effect.void : session.connection.push(bytes)
+  return session.port.push
 }
 
 /** Answers some of what a peer asks; the rest has its turn after the other feeds of the connection. */
