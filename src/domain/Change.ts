@@ -3,7 +3,7 @@
  * Whoever makes one has verified it; `commit` only stores it, in an order that survives a crash anywhere.
  */
 import { allocate } from "./Bytes.js"
-import type { FeedEvent } from "./FeedEvent.js"
+import type { FeedEvent, Origin } from "./FeedEvent.js"
 import type { Position } from "./FlatTree.js"
 import { ENTRY_SIZE, type TreeNode, encode } from "./Node.js"
 import type { Tip } from "./Merkle.js"
@@ -44,6 +44,8 @@ export interface Change {
   /** The log after the change; `undefined` when it is the one before. */
   readonly tip: Tip | undefined
   readonly events: ReadonlyArray<FeedEvent>
+  /** What comes with each event, in the same order; `undefined` where nobody wants to know. */
+  readonly origins: ReadonlyArray<Origin | undefined> | undefined
 }
 
 /** Nothing: what other changes are spread over. */
@@ -54,7 +56,8 @@ export const none: Change = {
   bits: [],
   freed: undefined,
   tip: undefined,
-  events: []
+  events: [],
+  origins: undefined
 }
 
 export const isNone = (change: Change): boolean =>

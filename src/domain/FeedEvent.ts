@@ -12,3 +12,11 @@ export type FeedEvent =
   | { readonly _tag: "Sync"; readonly length: number }
   /** The feed was closed; nothing follows. */
   | { readonly _tag: "Close" }
+
+/** The bytes that a `Download` or `Upload` tells of. */
+export interface Origin {
+  /** The block, verified. It may share its buffer with others: to be read, and to be copied by who keeps it. */
+  readonly block: Uint8Array
+  /** Of whom it came, or to whom it went: a peer; `undefined` for a block that was `put` by hand. */
+  readonly from: unknown
+}

@@ -1,6 +1,6 @@
 /** Claims that were verified together, on their way to one `Change`. */
 import * as Change from "./Change.js"
-import type { FeedEvent } from "./FeedEvent.js"
+import type { FeedEvent, Origin } from "./FeedEvent.js"
 import * as FlatTree from "./FlatTree.js"
 import type { Position } from "./FlatTree.js"
 import type { Tip } from "./Merkle.js"
@@ -98,12 +98,18 @@ export class Batch {
     if (signature !== undefined) this.#signature = Change.signatureWrite(signed.length, signature)
   }
 
-  /** All of it as one change; `holds` tells which blocks were held before. */
-  change(holds: { readonly has: (block: number) => boolean }): Change.Change {
+  /**
+   * All of it as one change; `holds` tells which blocks were held before, `source` of whom all came, where somebody wants to know.
+   */
+  change(
+    holds: { readonly has: (block: number) => boolean },
+    source?: { readonly from: unknown }
+  ): Change.Change {
     const grows = this.#tip.length > this.before.length
     const nodes = new Map<Position, TreeNode>()
     const positions: Array<Position> = []
     const events: Array<FeedEvent> = []
+    const origins: Array<Origin | undefined> | undefined = source && []
     const told = new Set<number>()
     if (grows) events.push({ _tag: "Append", length: this.#tip.length, byteLength: this.#tip.byteLength })
     for (const { claim, checked } of this.#held) {
@@ -114,6 +120,7 @@ export class Batch {
       positions.push(FlatTree.leaf(claim.index))
       if (claim.block === undefined || holds.has(claim.index) || told.has(claim.index)) continue
       told.add(claim.index)
+      if (origins !== undefined) origins[events.length] = { block: claim.block, from: source?.from }
       events.push({ _tag: "Download", index: claim.index, size: claim.block.length })
     }
     return {
@@ -122,7 +129,8 @@ export class Batch {
       signature: this.#signature,
       bits: [{ _tag: "Nodes", positions }, ...haveBits(this.#held)],
       tip: grows ? this.#tip : undefined,
-      events
+      events,
+      origins
     }
   }
 }

@@ -7,7 +7,7 @@
 import { Chunk, Effect, Either, type Scope, Sink, Stream } from "effect"
 import { isClaim } from "../domain/ClaimShape.js"
 import { BadArgument, FeedClosed, type InvalidSignature, StorageError } from "../domain/Errors.js"
-import type { FeedEvent } from "../domain/FeedEvent.js"
+import type { FeedEvent, Origin } from "../domain/FeedEvent.js"
 import type { TreeNode } from "../domain/Node.js"
 import type { Claim, Proof } from "../domain/Proof.js"
 import { type ValueEncoding, binary } from "../domain/ValueEncoding.js"
@@ -18,7 +18,7 @@ import { type AuditError, type AuditOptions, type AuditReport, audit } from "./f
 import { type ClearError, clear } from "./feed/clear.js"
 import { close } from "./feed/close.js"
 import { type DownloadError, type DownloadOptions, download } from "./feed/download.js"
-import { events } from "./feed/events.js"
+import { events, unsafeListen } from "./feed/events.js"
 import { type FeedCore, withCore } from "./feed/FeedCore.js"
 import { type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
 import { downloaded, has } from "./feed/has.js"
@@ -98,6 +98,11 @@ export interface Feed<A = Uint8Array, E = never> {
    * events loses the oldest.
    */
   readonly events: Stream.Stream<FeedEvent>
+  /**
+   * Calls `listener` with each event, within the change that it tells of and before whoever made it is answered; the function that it
+   * gives ends that. `Download` and `Upload` come with the block, but for those that `refresh` found. What the listener throws is logged.
+   */
+  readonly unsafeListen: (listener: (event: FeedEvent, origin?: Origin) => void) => () => void
 
   /**
    * Adds one block; answers its index. Appends that arrive while one is committed share the next signature. Interrupting it, or a
@@ -219,6 +224,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
       get events() {
         return events(core)
       },
+      unsafeListen: (listener) => unsafeListen(core, listener),
       append: (value) =>
         Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, [block]))),
       appendBatch,

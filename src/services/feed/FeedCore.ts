@@ -5,7 +5,7 @@
 import { Deferred, Effect, type Runtime, type Scope } from "effect"
 import type { Bitfield } from "../../domain/Bitfield.js"
 import { BadArgument, FeedClosed, NotWritable, StorageError } from "../../domain/Errors.js"
-import type { FeedEvent } from "../../domain/FeedEvent.js"
+import type { FeedEvent, Origin } from "../../domain/FeedEvent.js"
 import type { Tip } from "../../domain/Merkle.js"
 import type { Offsets } from "../../domain/Offsets.js"
 import type { CryptoService } from "../Crypto.js"
@@ -26,6 +26,9 @@ export type Durability = "process" | "power"
  */
 export type OnWrite = (index: number, block: Uint8Array, from?: unknown) => Effect.Effect<void, unknown>
 
+/** Called within the change that it hears of: it must be quick, and must not throw. */
+export type Listener = (event: FeedEvent, origin?: Origin) => void
+
 export interface FeedCore {
   readonly key: Uint8Array
   readonly discoveryKey: Uint8Array
@@ -40,7 +43,9 @@ export interface FeedCore {
   readonly offsets: Offsets
   readonly demand: Demand
   /** Who hears of events, called in turn when one happens. */
-  readonly listeners: Set<(event: FeedEvent) => void>
+  readonly listeners: Set<Listener>
+  /** How many of them want origins: while there are none, no origin is made. */
+  originListeners: number
   /** What the feed was opened in: fibers of its own run with the same clock, logger and references. */
   readonly runtime: Runtime.Runtime<never>
   /** From opening to closing, within the scope that the feed was opened in. */

@@ -12,7 +12,7 @@ import type { BitChange, Change, Write } from "../../domain/Change.js"
 import type { StorageError } from "../../domain/Errors.js"
 import * as BitfieldIndex from "../../domain/BitfieldIndex.js"
 import * as FlatTree from "../../domain/FlatTree.js"
-import type { FeedEvent } from "../../domain/FeedEvent.js"
+import type { FeedEvent, Origin } from "../../domain/FeedEvent.js"
 import * as Sleep from "../../domain/Sleep.js"
 import type { FeedCore } from "./FeedCore.js"
 
@@ -120,9 +120,12 @@ export const applyBits = (core: Pick<FeedCore, "bitfield">, bits: ReadonlyArray<
 }
 
 /** The change has happened: the state in memory follows, and everyone who listens or waits is told. */
-export const announce = (core: FeedCore, change: Pick<Change, "bits" | "events" | "tip">): void => {
+export const announce = (
+  core: FeedCore,
+  change: Pick<Change, "bits" | "events" | "origins" | "tip">
+): void => {
   if (change.tip !== undefined) core.tip = change.tip
-  for (const event of change.events) publish(core, event)
+  for (let i = 0; i < change.events.length; i++) publish(core, change.events[i]!, change.origins?.[i])
   const held: Array<{ readonly start: number; readonly end: number }> = []
   for (const bit of change.bits) {
     if (bit._tag !== "Have") continue
@@ -142,7 +145,7 @@ const announceSync = (core: FeedCore): void => {
   }
 }
 
-/** Tells those who listen, without waiting for any. */
-export const publish = (core: Pick<FeedCore, "listeners">, event: FeedEvent): void => {
-  for (const listener of core.listeners) listener(event)
+/** Tells those who listen, without waiting for any. No origin need be made while `core.originListeners` is 0. */
+export const publish = (core: Pick<FeedCore, "listeners">, event: FeedEvent, origin?: Origin): void => {
+  for (const listener of core.listeners) listener(event, origin)
 }

@@ -4,10 +4,12 @@
  * Each subscriber has a backlog of its own, which `publish` fills without waiting; one that lags loses the oldest, so it
  * costs neither memory nor the writer's time. (Neither Effect's `Queue.sliding` nor its `Mailbox`: the backlog is taken
  * whole, as one chunk, and a wait looks once more as it begins, since its fiber may have lost its turn since it looked.)
+ *
+ * `unsafeListen` calls instead, with the blocks that an event tells of: a backlog must not keep those, which may have 8 MB each.
  */
-import { Chunk, Effect, Stream } from "effect"
+import { Cause, Chunk, Effect, Runtime, Stream } from "effect"
 import type { FeedEvent } from "../../domain/FeedEvent.js"
-import type { FeedCore } from "./FeedCore.js"
+import type { FeedCore, Listener } from "./FeedCore.js"
 
 /** How many events a subscriber may lag behind before it loses the oldest. */
 const BACKLOG = 4096
@@ -36,6 +38,29 @@ class Subscription {
       this.#wake = undefined
     })
   })
+}
+
+/**
+ * Calls `listener` within each change, once it is stored, until the function that it gives is called. What the listener throws is logged:
+ * the change has happened, and others are to hear of it.
+ */
+export const unsafeListen = (core: FeedCore, listener: Listener): (() => void) => {
+  if (core.closed) return () => {}
+  const guarded: Listener = (event, origin) => {
+    try {
+      listener(event, origin)
+    } catch (cause) {
+      const { _tag } = event
+      Runtime.runFork(core.runtime)(
+        Effect.logError(`a listener threw when it was told of ${_tag}`, Cause.die(cause))
+      )
+    }
+  }
+  core.listeners.add(guarded)
+  core.originListeners++
+  return () => {
+    if (core.listeners.delete(guarded)) core.originListeners--
+  }
 }
 
 /** What happens to the feed while the stream runs; ends after `Close`. */

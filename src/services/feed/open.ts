@@ -154,6 +154,7 @@ const makeCore = (
       offsets: new Offsets(bitfield),
       demand: new Demand(bitfield),
       listeners: new Set(),
+      originListeners: 0,
       runtime: yield* Effect.runtime(),
       lifetime,
       scope,

@@ -41,7 +41,7 @@ export const put = (core: FeedCore, claim: Proof.Claim): Effect.Effect<void, Put
 
 /**
  * Verifies the claims in order and stores them; at one that fails it stops, with those before it stored. `from` is told to the
- * `onwrite` hook.
+ * `onwrite` hook and to listeners.
  */
 export const putAll = (
   core: FeedCore,
@@ -70,15 +70,18 @@ const putInTurn = Effect.fnUntraced(function* (
     }
     if (step.right.signature !== undefined && batch.signature !== undefined) {
       // A change has one signature: what came before it is a change of its own.
-      yield* commit(core, batch.change(core.bitfield))
+      yield* commit(core, batch.change(core.bitfield, sourceOf(core, from)))
       batch = new Verified.Batch(core.tip)
     }
     batch.add(step.right)
     known.add(step.right.checked.nodes)
   }
-  if (batch.size > 0) yield* commit(core, batch.change(core.bitfield))
+  if (batch.size > 0) yield* commit(core, batch.change(core.bitfield, sourceOf(core, from)))
   if (failure !== undefined) return yield* Effect.fail(failure)
 })
+
+/** Of whom the blocks come, when somebody listens for that. */
+const sourceOf = (core: FeedCore, from: unknown) => (core.originListeners > 0 ? { from } : undefined)
 
 /** One read for all claims of the nodes that they need of those stored. */
 const readAhead = (core: FeedCore, claims: ReadonlyArray<Proof.Claim>, known: Verified.KnownNodes) => {
