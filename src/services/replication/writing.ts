@@ -126,7 +126,7 @@ const send = Effect.fnUntraced(function* (member: Member, asked: ReadonlyArray<A
     peer.stats.uploadedBytes += size
     swarm.totals.uploadedBlocks++
     swarm.totals.uploadedBytes += size
-    publish(core, { _tag: "Upload", index, size })
+    publish(core, { _tag: "Upload", index, size }, { block, from: member.info })
   }
   for (const index of served.missing) member.send({ _tag: "Unhave", start: index, length: 1 })
   return served.count
