@@ -20,7 +20,7 @@ import { close } from "./feed/close.js"
 import { type DownloadError, type DownloadOptions, download } from "./feed/download.js"
 import { events, unsafeListen } from "./feed/events.js"
 import { type FeedCore, withCore } from "./feed/FeedCore.js"
-import { type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
+import { type BatchOptions, type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
 import { downloaded, has } from "./feed/has.js"
 import { type CoreOptions, type OpenError, openCore } from "./feed/open.js"
 import { type ProofError, type ProofOptions, digest, proof } from "./feed/proof.js"
@@ -37,6 +37,7 @@ export type {
   AuditError,
   AuditOptions,
   AuditReport,
+  BatchOptions,
   ClearError,
   DownloadError,
   DownloadOptions,
@@ -124,7 +125,7 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly getBatch: (
     start: number,
     end: number,
-    options?: WaitOptions
+    options?: BatchOptions
   ) => Effect.Effect<ReadonlyArray<A>, GetError | E>
   /** The last block. */
   readonly head: (options?: WaitOptions) => Effect.Effect<A, GetError | E>
@@ -160,7 +161,7 @@ export interface Feed<A = Uint8Array, E = never> {
 
   /** Compares every held block with the tree; those that differ are no longer held. */
   readonly audit: (options?: AuditOptions) => Effect.Effect<AuditReport, AuditError>
-  /** Waits until the log has `minLength` blocks (by default one more than now); answers its length. */
+  /** Waits until the log has `minLength` blocks (by default one more than now), unless told otherwise; answers its length. */
   readonly update: (minLength?: number, options?: UpdateOptions) => Effect.Effect<number, UpdateError>
   /**
    * Looks at the files of a feed that was opened read-only again: what another process has written meanwhile is part of it from then on,

@@ -11,6 +11,7 @@ import type { Offsets } from "../../domain/Offsets.js"
 import type { CryptoService } from "../Crypto.js"
 import type { FeedFiles } from "../Storage.js"
 import type { AppendQueue } from "./AppendQueue.js"
+import type { Availability } from "./Availability.js"
 import type { Demand } from "./Demand.js"
 import type { WriteLock } from "./WriteLock.js"
 
@@ -42,6 +43,8 @@ export interface FeedCore {
   readonly bitfield: Bitfield
   readonly offsets: Offsets
   readonly demand: Demand
+  /** What peers have, as far as replication says. */
+  readonly availability: Availability
   /** Who hears of events, called in turn when one happens. */
   readonly listeners: Set<Listener>
   /** How many of them want origins: while there are none, no origin is made. */
