@@ -4,7 +4,7 @@
  * `open` resolves the services once; the operations of an open feed need nothing more, say their errors in their type,
  * and are interruptible wherever they wait.
  */
-import { Chunk, Effect, Either, type Scope, Sink, Stream } from "effect"
+import { Chunk, Effect, Either, Redacted, type Scope, Sink, Stream } from "effect"
 import { isClaim } from "../domain/ClaimShape.js"
 import { BadArgument, FeedClosed, type InvalidSignature, StorageError } from "../domain/Errors.js"
 import type { FeedEvent, Origin } from "../domain/FeedEvent.js"
@@ -77,6 +77,8 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly key: Uint8Array
   /** 32 bytes: names the feed to those who know its key, without revealing it. */
   readonly discoveryKey: Uint8Array
+  /** 64 bytes (seed, then public key), where they are known: the feed's owner has them. `Redacted`, lest they be printed. */
+  readonly secretKey: Redacted.Redacted<Uint8Array> | undefined
   /** Blocks in the log, now. */
   readonly length: number
   /**
@@ -207,6 +209,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
     {
       key: Uint8Array.from(core.key),
       discoveryKey: core.discoveryKey,
+      secretKey: core.secretKey && Redacted.make(Uint8Array.from(core.secretKey)),
       sparse: core.sparse,
       crypto: core.crypto.name,
       get length() {

@@ -74,11 +74,12 @@ export interface FeedCore {
 const CORE = Symbol.for("effect-hypercore/FeedCore")
 
 export const withCore = <F extends object>(feed: F, core: FeedCore): F =>
-  Object.defineProperty(feed, CORE, { value: core, enumerable: true })
+  // In a function, so that who prints a feed prints no secret key.
+  Object.defineProperty(feed, CORE, { value: () => core, enumerable: true })
 
 /** The insides of an open `Feed`; of a copy of one too. */
 export const coreOf = (feed: object): FeedCore => {
-  const core = (feed as { readonly [CORE]?: FeedCore })[CORE]
+  const core = (feed as { readonly [CORE]?: () => FeedCore })[CORE]?.()
   if (core === undefined) throw new TypeError("not a Feed of this package")
   return core
 }
