@@ -42,12 +42,10 @@ describe("secretKey", () => {
       const secretKey = new Uint8Array(64).fill(77)
       secretKey.set((yield* keyPair(77)).publicKey, 32)
       const feed = yield* Feed.open({ secretKey })
-      expect(inspect(feed, { depth: 10, maxArrayLength: 100 })).not.toContain("77, 77, 77, 77")
-      expect(inspect(Redacted.value(feed.secretKey!))).toContain("77, 77, 77, 77")
-      expect([`${String(feed.secretKey)}`, JSON.stringify({ key: feed.secretKey })]).toEqual([
-        "<redacted>",
-        '{"key":"<redacted>"}'
-      ])
+      expect(inspect(feed, { depth: 10, maxArrayLength: 100 })).not.toMatch(/77, +77/)
+      expect(inspect(Redacted.value(feed.secretKey!))).toMatch(/77, +77/)
+      expect(inspect(feed.secretKey)).toContain("redacted")
+      expect(JSON.stringify(feed.secretKey)).toBe('"<redacted>"')
     })
   )
 
