@@ -92,7 +92,7 @@ export class NotWritable extends Schema.TaggedError<NotWritable>()("NotWritable"
 /** A block (or the byte, node or signature asked for) is not here, and the wait for it ended. */
 export class BlockUnavailable extends Schema.TaggedError<BlockUnavailable>()("BlockUnavailable", {
   index: counts,
-  reason: Schema.Literal("not-held", "timeout", "out-of-range", "cancelled")
+  reason: Schema.Literal("not-held", "timeout", "out-of-range", "cancelled", "no-peer-has-it")
 }) {
   override get message(): string {
     return `block ${this.index} is not available: ${this.reason}`

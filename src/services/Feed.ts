@@ -4,7 +4,7 @@
  * `open` resolves the services once; the operations of an open feed need nothing more, say their errors in their type,
  * and are interruptible wherever they wait.
  */
-import { Chunk, Effect, Either, type Scope, Sink, Stream } from "effect"
+import { Chunk, Effect, Either, Redacted, type Scope, Sink, Stream } from "effect"
 import { isClaim } from "../domain/ClaimShape.js"
 import { BadArgument, FeedClosed, type InvalidSignature, StorageError } from "../domain/Errors.js"
 import type { FeedEvent, Origin } from "../domain/FeedEvent.js"
@@ -20,7 +20,7 @@ import { close } from "./feed/close.js"
 import { type DownloadError, type DownloadOptions, download } from "./feed/download.js"
 import { events, unsafeListen } from "./feed/events.js"
 import { type FeedCore, withCore } from "./feed/FeedCore.js"
-import { type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
+import { type BatchOptions, type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
 import { downloaded, has } from "./feed/has.js"
 import { type CoreOptions, type OpenError, openCore } from "./feed/open.js"
 import { type ProofError, type ProofOptions, digest, proof } from "./feed/proof.js"
@@ -37,6 +37,7 @@ export type {
   AuditError,
   AuditOptions,
   AuditReport,
+  BatchOptions,
   ClearError,
   DownloadError,
   DownloadOptions,
@@ -76,6 +77,8 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly key: Uint8Array
   /** 32 bytes: names the feed to those who know its key, without revealing it. */
   readonly discoveryKey: Uint8Array
+  /** 64 bytes (seed, then public key), where they are known: the feed's owner has them. `Redacted`, lest they be printed. */
+  readonly secretKey: Redacted.Redacted<Uint8Array> | undefined
   /** Blocks in the log, now. */
   readonly length: number
   /**
@@ -124,7 +127,7 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly getBatch: (
     start: number,
     end: number,
-    options?: WaitOptions
+    options?: BatchOptions
   ) => Effect.Effect<ReadonlyArray<A>, GetError | E>
   /** The last block. */
   readonly head: (options?: WaitOptions) => Effect.Effect<A, GetError | E>
@@ -160,7 +163,7 @@ export interface Feed<A = Uint8Array, E = never> {
 
   /** Compares every held block with the tree; those that differ are no longer held. */
   readonly audit: (options?: AuditOptions) => Effect.Effect<AuditReport, AuditError>
-  /** Waits until the log has `minLength` blocks (by default one more than now); answers its length. */
+  /** Waits until the log has `minLength` blocks (by default one more than now), unless told otherwise; answers its length. */
   readonly update: (minLength?: number, options?: UpdateOptions) => Effect.Effect<number, UpdateError>
   /**
    * Looks at the files of a feed that was opened read-only again: what another process has written meanwhile is part of it from then on,
@@ -206,6 +209,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
     {
       key: Uint8Array.from(core.key),
       discoveryKey: core.discoveryKey,
+      secretKey: core.secretKey && Redacted.make(Uint8Array.from(core.secretKey)),
       sparse: core.sparse,
       crypto: core.crypto.name,
       get length() {

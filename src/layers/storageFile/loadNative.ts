@@ -4,6 +4,7 @@
  * the second, cleared bytes stay on disk; without the first, a feed cannot be opened for writing.
  */
 import { Effect } from "effect"
+import { createRequire } from "node:module"
 
 export interface Native {
   /** Takes the exclusive lock of the open file; false while another descriptor has it. */
@@ -16,11 +17,9 @@ interface FileExtensions {
   readonly trimSync: (fd: number, offset: number, length: number) => void
 }
 
+/** Synchronously, so that a layer can be built by `Effect.runSync`. */
 const load = <A>(name: string): Effect.Effect<A, unknown> =>
-  Effect.map(
-    Effect.tryPromise(() => import(name) as Promise<{ readonly default: A }>),
-    (module) => module.default
-  )
+  Effect.try(() => createRequire(import.meta.url)(name) as A)
 
 const cannotLock = (): boolean => {
   throw new Error("the package fd-lock is not installed, or has no build for this machine")

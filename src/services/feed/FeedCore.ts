@@ -11,6 +11,7 @@ import type { Offsets } from "../../domain/Offsets.js"
 import type { CryptoService } from "../Crypto.js"
 import type { FeedFiles } from "../Storage.js"
 import type { AppendQueue } from "./AppendQueue.js"
+import type { Availability } from "./Availability.js"
 import type { Demand } from "./Demand.js"
 import type { WriteLock } from "./WriteLock.js"
 
@@ -42,6 +43,8 @@ export interface FeedCore {
   readonly bitfield: Bitfield
   readonly offsets: Offsets
   readonly demand: Demand
+  /** What peers have, as far as replication says. */
+  readonly availability: Availability
   /** Who hears of events, called in turn when one happens. */
   readonly listeners: Set<Listener>
   /** How many of them want origins: while there are none, no origin is made. */
@@ -71,11 +74,12 @@ export interface FeedCore {
 const CORE = Symbol.for("effect-hypercore/FeedCore")
 
 export const withCore = <F extends object>(feed: F, core: FeedCore): F =>
-  Object.defineProperty(feed, CORE, { value: core, enumerable: true })
+  // In a function, so that who prints a feed prints no secret key.
+  Object.defineProperty(feed, CORE, { value: () => core, enumerable: true })
 
 /** The insides of an open `Feed`; of a copy of one too. */
 export const coreOf = (feed: object): FeedCore => {
-  const core = (feed as { readonly [CORE]?: FeedCore })[CORE]
+  const core = (feed as { readonly [CORE]?: () => FeedCore })[CORE]?.()
   if (core === undefined) throw new TypeError("not a Feed of this package")
   return core
 }

@@ -7,15 +7,25 @@ import {
   FeedClosed,
   type StorageError
 } from "../../domain/Errors.js"
+import type { Source } from "./Availability.js"
 import { readBlock, readHeld } from "./readBlocks.js"
 import { whenDownloaded } from "./download.js"
 import { type FeedCore, checkRange, isIndex } from "./FeedCore.js"
 
-export interface WaitOptions {
+/** How long to wait for blocks that are not held. */
+export interface BatchOptions {
   /** Wait for a block that is not held (the default), or fail with `BlockUnavailable` at once. */
   readonly wait?: boolean
   /** How long to wait before failing with `BlockUnavailable`; without it, until the block comes or the feed closes. */
   readonly timeout?: Duration.DurationInput
+}
+
+export interface WaitOptions extends BatchOptions {
+  /**
+   * Wait only as long as somebody may have the block: fail with `BlockUnavailable` (`no-peer-has-it`) when no peer that is connected has
+   * it, which is known when each has told what it has. Default false: wait for peers too.
+   */
+  readonly ifAvailable?: boolean
 }
 
 export type GetError = BadArgument | BlockUnavailable | CorruptStorage | FeedClosed | StorageError
@@ -33,6 +43,37 @@ export const withDeadline = <A, E, R>(
         onTimeout: () => new BlockUnavailable({ index: index(), reason: "timeout" })
       })
 
+/** Waits for block `index`; with `ifAvailable`, only as long as somebody may have it. */
+const whenItComes = (
+  core: FeedCore,
+  index: number,
+  options: WaitOptions
+): Effect.Effect<void, BlockUnavailable | FeedClosed> =>
+  options.ifAvailable === true
+    ? ifAvailable(
+        core,
+        core.demand.block(index),
+        (source) => core.bitfield.has(index) || source?.has(index) === true,
+        index
+      )
+    : core.demand.block(index)
+
+/** Ends `waiting` with `BlockUnavailable` when it is known that no peer has what it is for; `index` tells of which block, then. */
+export const ifAvailable = <A, E>(
+  core: FeedCore,
+  waiting: Effect.Effect<A, E>,
+  isAvailable: (source: Source | undefined) => boolean,
+  index: number
+): Effect.Effect<A, E | BlockUnavailable> =>
+  Effect.raceFirst(
+    waiting,
+    // A feed that is closed ends the wait itself.
+    Effect.zipRight(
+      core.availability.whenMissing((source) => core.closed || isAvailable(source)),
+      Effect.fail(new BlockUnavailable({ index, reason: "no-peer-has-it" }))
+    )
+  )
+
 /** Ends when block `index` is held: at once, or after a wait. */
 export const whenHeld = (
   core: FeedCore,
@@ -41,7 +82,7 @@ export const whenHeld = (
 ): Effect.Effect<void, BlockUnavailable | FeedClosed> => {
   if (core.bitfield.has(index)) return Effect.void
   if (options.wait === false) return Effect.fail(new BlockUnavailable({ index, reason: "not-held" }))
-  return withDeadline(core.demand.block(index), () => index, options.timeout)
+  return withDeadline(whenItComes(core, index, options), () => index, options.timeout)
 }
 
 /** The bytes of block `index`. */
@@ -69,7 +110,7 @@ const awaitBlock = (
   const read: Effect.Effect<Uint8Array, GetError> = Effect.suspend(() =>
     core.bitfield.has(index)
       ? readBlock(core, index, () => read)
-      : Effect.zipRight(core.demand.block(index), read)
+      : Effect.zipRight(whenItComes(core, index, options), read)
   )
   return withDeadline(read, () => index, options.timeout)
 }
@@ -81,7 +122,7 @@ const BATCH_BLOCKS = 4096
  * Ends when the blocks of [start, end) are all held, which until then are wanted. A range of millions costs no more than a
  * block. What was cleared again before all came is wanted again.
  */
-const whenAllHeld = (core: FeedCore, start: number, end: number, options: WaitOptions) => {
+const whenAllHeld = (core: FeedCore, start: number, end: number, options: BatchOptions) => {
   const wait: Effect.Effect<void, FeedClosed> = Effect.suspend(() =>
     core.bitfield.nextMissing(start, end) === end
       ? Effect.void
@@ -99,7 +140,7 @@ export const getBatch = (
   core: FeedCore,
   start: number,
   end: number,
-  options: WaitOptions = {}
+  options: BatchOptions = {}
 ): Effect.Effect<ReadonlyArray<Uint8Array>, GetError> =>
   Effect.gen(function* () {
     if (core.closed) return yield* new FeedClosed()

@@ -16,6 +16,7 @@ import * as Sleep from "../../domain/Sleep.js"
 import { Crypto } from "../Crypto.js"
 import { type FeedFiles, Storage } from "../Storage.js"
 import { AppendQueue } from "./AppendQueue.js"
+import { Availability } from "./Availability.js"
 import { close } from "./close.js"
 import { commit } from "./commit.js"
 import { Demand } from "./Demand.js"
@@ -153,6 +154,7 @@ const makeCore = (
       bitfield,
       offsets: new Offsets(bitfield),
       demand: new Demand(bitfield),
+      availability: new Availability(),
       listeners: new Set(),
       originListeners: 0,
       runtime: yield* Effect.runtime(),

@@ -20,6 +20,8 @@ export interface ReadOptions {
   readonly timeout?: Duration.DurationInput
   /** Wait for blocks that are not held (the default), or fail with `BlockUnavailable`. */
   readonly wait?: boolean
+  /** Wait for a block only as long as a peer may have it, else fail with `BlockUnavailable`. Default false. */
+  readonly ifAvailable?: boolean
 }
 
 const CHUNK_BLOCKS = 1024

@@ -2,10 +2,15 @@
 import { Duration, Effect } from "effect"
 import { BadArgument, BlockUnavailable, FeedClosed } from "../../domain/Errors.js"
 import { type FeedCore, isIndex } from "./FeedCore.js"
-import { withDeadline } from "./get.js"
+import { ifAvailable, withDeadline } from "./get.js"
 
 export interface UpdateOptions {
   readonly timeout?: Duration.DurationInput
+  /**
+   * Wait only as long as somebody may have a log of that length: fail with `BlockUnavailable` (`no-peer-has-it`) when no peer that is
+   * connected has, which is known when each has told what it has. Default false: wait for peers too.
+   */
+  readonly ifAvailable?: boolean
 }
 
 export type UpdateError = BadArgument | BlockUnavailable | FeedClosed
@@ -30,5 +35,15 @@ export const update = (
         ? Effect.succeed(core.tip.length)
         : Effect.zipRight(core.demand.changeSince(version, wish), wait)
     })
-    return withDeadline(wait, () => wanted - 1, options.timeout)
+    const isLongEnough = (length: number) => length >= wanted
+    const grown =
+      options.ifAvailable === true
+        ? ifAvailable(
+            core,
+            wait,
+            (source) => isLongEnough(core.tip.length) || isLongEnough(source?.remoteLength ?? 0),
+            wanted - 1
+          )
+        : wait
+    return withDeadline(grown, () => wanted - 1, options.timeout)
   })
