@@ -3,6 +3,7 @@
  * the layer fails to build, with a reason, where it is not installed.
  */
 import { Data, Effect, Layer } from "effect"
+import { createRequire } from "node:module"
 import { allocate } from "../domain/Bytes.js"
 import { Crypto, type CryptoService } from "../services/Crypto.js"
 
@@ -75,12 +76,11 @@ const makeService = (sodium: Sodium): CryptoService => ({
 })
 
 /** Loads sodium-native; fails where it is not there. */
-export const make: Effect.Effect<CryptoService, SodiumUnavailable> = Effect.tryPromise({
-  // A name in a variable keeps bundlers and the type checker from asking for an optional package.
-  try: async () => {
+export const make: Effect.Effect<CryptoService, SodiumUnavailable> = Effect.try({
+  // A name in a variable keeps bundlers from asking for an optional package. It is required, not imported, so that making it is synchronous.
+  try: () => {
     const name = "sodium-native"
-    const module = (await import(name)) as { readonly default: Sodium }
-    return makeService(module.default)
+    return makeService(createRequire(import.meta.url)(name) as Sodium)
   },
   catch: (cause) => new SodiumUnavailable({ cause })
 })
