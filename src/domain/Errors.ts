@@ -149,6 +149,8 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>()("Protocol
     "ended-early" // the connection ended in the middle of a frame, or of what was asked for
   ),
   detail: Schema.String,
+  /** What it is about, where one reason has several: a frame or its header, a channel's number, its opening, or its not being open here. */
+  about: Schema.optional(Schema.Literal("frame", "header", "channel", "opening", "unopened")),
   cause: Schema.optional(Schema.Defect)
 }) {
   override get message(): string {

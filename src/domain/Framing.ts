@@ -145,7 +145,15 @@ export class FrameReader {
     return this.#rest
   }
 
-  /** The frames that `bytes` complete, as far as `mostSteps` go. The reader and the frames keep views of `bytes`. */
+  /** What is wrong with what was read. */
+  get problem(): ProtocolError | undefined {
+    return this.#problem
+  }
+
+  /**
+   * The frames that `bytes` complete, as far as `mostSteps` go, or as something is wrong: that is given when no frame stands before it,
+   * else by the next call. The reader and the frames keep views of `bytes`.
+   */
   read(
     bytes: Uint8Array,
     mostSteps = Number.POSITIVE_INFINITY
@@ -156,7 +164,7 @@ export class FrameReader {
       offset = this.#step(bytes, offset, frames)
     }
     this.#rest = offset < bytes.length ? bytes.subarray(offset) : empty
-    return this.#problem === undefined ? Either.right(frames) : Either.left(this.#problem)
+    return this.#problem === undefined || frames.length > 0 ? Either.right(frames) : Either.left(this.#problem)
   }
 
   /**
@@ -203,13 +211,15 @@ export class FrameReader {
       const byte = bytes[offset++]!
       this.#length |= (byte & 0x7f) << (7 * this.#lengthBytes++)
       if (byte < 0x80) {
-        if (this.#length > MAX_FRAME_SIZE) this.#fail("too-large", `a frame of ${this.#length} bytes`)
+        if (this.#length > MAX_FRAME_SIZE) {
+          this.#fail("too-large", "frame", `a frame of ${this.#length} bytes`)
+        }
         this.#lengthBytes = 0
         this.#inFrame = this.#length > 0
         return offset
       }
       if (this.#lengthBytes === MAX_LENGTH_BYTES) {
-        this.#fail("too-large", `the length of a frame takes more than ${MAX_LENGTH_BYTES} bytes`)
+        this.#fail("too-large", "frame", `the length of a frame takes more than ${MAX_LENGTH_BYTES} bytes`)
         return offset
       }
     }
@@ -227,18 +237,18 @@ export class FrameReader {
     if (end - start < 2) return
     const reader = new Varint.Reader(bytes, start, end)
     const header = reader.varint()
-    if (header < 0) return this.#fail("malformed", "a frame has no header")
+    if (header < 0) return this.#fail("malformed", "header", "a frame has no header")
     const type = header & 15
     const channel = (header - type) / 16
     if (channel >= this.#maxChannels) {
-      return this.#fail("too-many", `channel ${channel} of at most ${this.#maxChannels}`)
+      return this.#fail("too-many", "channel", `channel ${channel} of at most ${this.#maxChannels}`)
     }
     const body = new Uint8Array(bytes.buffer, bytes.byteOffset + reader.offset, end - reader.offset)
     frames.push({ channel, type, body })
   }
 
-  #fail(reason: "malformed" | "too-large" | "too-many", detail: string): void {
-    this.#problem = new ProtocolError({ reason, detail })
+  #fail(reason: ProtocolError["reason"], about: ProtocolError["about"], detail: string): void {
+    this.#problem = new ProtocolError({ reason, about, detail })
   }
 }
 

@@ -6,7 +6,8 @@
  * sender's nonce. So what follows the other side's first frame cannot be read before we opened the same feed: it is kept
  * (`isHeld`) until then, and whoever feeds us bytes waits meanwhile.
  *
- * Bytes are read in order and some frames at a time (`hasMore`): a megabyte can hold half a million of them.
+ * Bytes are read in order and some frames at a time (`hasMore`): a megabyte can hold half a million of them. A frame that opens a feed is
+ * the last of its time, so that whoever answers by opening it too does not find its messages among the early ones.
  */
 import { Either } from "effect"
 import { equals, toHex } from "./Bytes.js"
@@ -30,6 +31,8 @@ export interface Channel {
   remoteId: number
   /** What came before we opened it. */
   early: Array<Wire.Message>
+  /** Bytes of these. */
+  earlyBytes: number
 }
 
 export type Event =
@@ -44,19 +47,19 @@ export interface MultiplexerOptions {
   readonly encrypt: boolean
   readonly handshake: Wire.Handshake
   readonly xsalsa20: (key: Uint8Array, nonce: Uint8Array) => StreamCipher
+  /** Channels that each side may open, ever. */
+  readonly maxChannels?: number
 }
 
-/** Messages that are kept for a channel that we have not opened, and their bytes on a connection. */
-const MOST_EARLY = 16
+/** Messages that are kept for a channel that we have not opened, as many as the peer keeps, and their bytes on a connection. */
+const MOST_EARLY = 17
 const MOST_EARLY_BYTES = 1024 * 1024
 
 type Result = Either.Either<ReadonlyArray<Event>, ProtocolError>
 
-const refuse = (reason: ProtocolError["reason"], detail: string) =>
-  Either.left(new ProtocolError({ reason, detail }))
-
 export class Multiplexer {
-  readonly #reader = new FrameReader()
+  readonly #maxChannels: number
+  readonly #reader: FrameReader
   readonly #writer = new FrameWriter()
   readonly #channels = new Map<string, Channel>()
   readonly #remote = new Map<number, Channel>()
@@ -69,10 +72,17 @@ export class Multiplexer {
   #decrypt: StreamCipher | undefined
   /** What has come and was not looked at yet. */
   #kept: Array<Uint8Array> = []
+  /** Frames that were read; those up to `nextFrame` have become events. */
+  #frames: ReadonlyArray<Frame> = []
+  #nextFrame = 0
+  #problem: ProtocolError | undefined
   #earlyBytes = 0
   #handshaken = false
 
-  constructor(readonly options: MultiplexerOptions) {}
+  constructor(readonly options: MultiplexerOptions) {
+    this.#maxChannels = options.maxChannels ?? MAX_CHANNELS
+    this.#reader = new FrameReader(this.#maxChannels)
+  }
 
   /** Whether bytes wait for our opening the feed that the other side opened first. */
   get isHeld(): boolean {
@@ -102,7 +112,10 @@ export class Multiplexer {
   open(key: Uint8Array, discoveryKey: Uint8Array, nonce: Uint8Array): Either.Either<Channel, ProtocolError> {
     const channel = this.#channelOf(discoveryKey)
     if (channel.localId >= 0) return Either.right(channel)
-    if (this.#opened >= MAX_CHANNELS) return refuse("too-many", `more than ${MAX_CHANNELS} feeds`)
+    if (this.#opened >= this.#maxChannels) {
+      const detail = `more than ${this.#maxChannels} feeds`
+      return Either.left(new ProtocolError({ reason: "too-many", about: "channel", detail }))
+    }
     channel.localId = this.#opened++
     if (this.#ours !== undefined) {
       this.send(channel, { _tag: "Feed", discoveryKey })
@@ -122,6 +135,7 @@ export class Multiplexer {
 
   /** Ends a channel on our side: its messages are dropped from now on. */
   close(channel: Channel): void {
+    this.early(channel)
     this.#channels.delete(toHex(channel.discoveryKey))
     if (channel.remoteId >= 0) this.#remote.delete(channel.remoteId)
   }
@@ -159,24 +173,47 @@ export class Multiplexer {
 
   /** Whether `more` has something to give. */
   get hasMore(): boolean {
-    return !this.isHeld && (this.#reader.rest.length > 0 || this.#kept.length > 0)
+    if (this.#problem !== undefined) return true
+    if (this.isHeld) return false
+    return this.#nextFrame < this.#frames.length || this.#reader.rest.length > 0 || this.#kept.length > 0
   }
 
-  /** What has come, some frames at a time. */
+  /** What has come, some frames at a time; what is wrong once all before it was given, and then again and again. */
   more(): Result {
     const events: Array<Event> = []
-    const problem = this.isHeld ? undefined : this.#readSome(events)
-    return problem === undefined ? Either.right(events) : Either.left(problem)
+    if (!this.isHeld) this.#problem ??= this.#readSome(events)
+    return this.#problem === undefined || events.length > 0
+      ? Either.right(events)
+      : Either.left(this.#problem)
   }
 
   /** The messages that came before we opened the channel. */
   early(channel: Channel): ReadonlyArray<Wire.Message> {
     const { early } = channel
     channel.early = []
+    this.#earlyBytes -= channel.earlyBytes
+    channel.earlyBytes = 0
     return early
   }
 
   #readSome(events: Array<Event>): ProtocolError | undefined {
+    if (this.#nextFrame === this.#frames.length) {
+      const problem = this.#readFrames(events)
+      if (problem !== undefined) return problem
+    }
+    while (this.#nextFrame < this.#frames.length) {
+      const frame = this.#frames[this.#nextFrame++]!
+      const problem = this.#frame(frame, events)
+      if (problem !== undefined) return problem
+      if (frame.type === Wire.TYPE.Feed) return undefined
+    }
+    this.#frames = []
+    this.#nextFrame = 0
+    return this.#reader.problem
+  }
+
+  /** Reads the next bytes into frames; the first frame becomes an event at once, as those after it are encrypted. */
+  #readFrames(events: Array<Event>): ProtocolError | undefined {
     let bytes = this.#reader.rest
     if (bytes.length === 0) {
       const next = this.#kept.shift()
@@ -188,10 +225,8 @@ export class Multiplexer {
     }
     const frames = this.#reader.read(bytes, SOME_STEPS)
     if (Either.isLeft(frames)) return frames.left
-    for (const frame of frames.right) {
-      const problem = this.#frame(frame, events)
-      if (problem !== undefined) return problem
-    }
+    this.#frames = frames.right
+    this.#nextFrame = 0
     return undefined
   }
 
@@ -202,29 +237,29 @@ export class Multiplexer {
     const { frame, rest } = first.right
     if (rest.length > 0) this.#kept.unshift(rest)
     if (frame.type === Wire.TYPE.Feed) return this.#frame(frame, events)
-    return new ProtocolError({ reason: "malformed", detail: "the first message opens no feed" })
+    const detail = "the first message opens no feed"
+    return new ProtocolError({ reason: "malformed", about: "opening", detail })
   }
 
   #decryptNext(bytes: Uint8Array): ProtocolError | undefined {
-    const agreed = this.#decrypt ?? this.#agree()
-    if (agreed instanceof ProtocolError) return agreed
-    agreed(bytes)
+    const problem = this.#decrypt === undefined ? this.#agree() : undefined
+    if (problem !== undefined) return problem
+    this.#decrypt ??= this.options.xsalsa20(this.#ours!.key, this.#theirs!.nonce!)
+    this.#decrypt(bytes)
     return undefined
   }
 
-  /** Both sides have opened a first feed: it must be the same. */
-  #agree(): StreamCipher | ProtocolError {
+  /** With encryption on, the other side's first feed comes with a nonce, and is ours: what is wrong with it, as far as both are known. */
+  #agree(): ProtocolError | undefined {
     const { discoveryKey, nonce } = this.#theirs!
     if (nonce === undefined) {
       return new ProtocolError({ reason: "no-nonce", detail: "the other side does not encrypt" })
     }
-    if (!equals(discoveryKey, this.#ours!.discoveryKey)) {
-      return new ProtocolError({
-        reason: "other-feed",
-        detail: `the other side opened ${toHex(discoveryKey)}, we ${toHex(this.#ours!.discoveryKey)}`
-      })
-    }
-    return (this.#decrypt = this.options.xsalsa20(this.#ours!.key, nonce))
+    if (this.#ours === undefined || equals(discoveryKey, this.#ours.discoveryKey)) return undefined
+    return new ProtocolError({
+      reason: "other-feed",
+      detail: `the other side opened ${toHex(discoveryKey)}, we ${toHex(this.#ours.discoveryKey)}`
+    })
   }
 
   #frame(frame: Frame, events: Array<Event>): ProtocolError | undefined {
@@ -232,13 +267,18 @@ export class Multiplexer {
     // What is kept for long must not keep all that it came with.
     const body = channel !== undefined && channel.localId < 0 ? frame.body.slice() : frame.body
     const decoded = Wire.decode(frame.type, body, 0, body.length)
-    if (Either.isLeft(decoded)) return decoded.left
+    if (Either.isLeft(decoded)) {
+      const { detail, reason } = decoded.left
+      if (frame.type !== Wire.TYPE.Feed) return decoded.left
+      return new ProtocolError({ reason, about: "opening", detail })
+    }
     const message = decoded.right
     if (message === undefined) return undefined
     if (message._tag === "Feed") return this.#opening(frame.channel, message, events)
     if (channel === undefined) {
       return new ProtocolError({
         reason: "malformed",
+        about: "opening",
         detail: `a message on channel ${frame.channel}, which is not open`
       })
     }
@@ -258,7 +298,11 @@ export class Multiplexer {
       this.close(before)
       events.push({ _tag: "Closed", channel: before })
     }
-    this.#theirs ??= feed
+    if (this.#theirs === undefined) {
+      this.#theirs = feed
+      const problem = this.options.encrypt ? this.#agree() : undefined
+      if (problem !== undefined) return problem
+    }
     const channel = this.#channelOf(feed.discoveryKey)
     channel.remoteId = id
     this.#remote.set(id, channel)
@@ -268,17 +312,18 @@ export class Multiplexer {
 
   #keep(channel: Channel, message: Wire.Message, size: number): ProtocolError | undefined {
     this.#earlyBytes += size
+    channel.earlyBytes += size
     channel.early.push(message)
-    return channel.early.length <= MOST_EARLY && this.#earlyBytes <= MOST_EARLY_BYTES
-      ? undefined
-      : new ProtocolError({ reason: "too-many", detail: "messages on a feed that is not open" })
+    if (channel.early.length <= MOST_EARLY && this.#earlyBytes <= MOST_EARLY_BYTES) return undefined
+    const detail = "messages on a feed that is not open"
+    return new ProtocolError({ reason: "too-many", about: "unopened", detail })
   }
 
   #channelOf(discoveryKey: Uint8Array): Channel {
     const name = toHex(discoveryKey)
     let channel = this.#channels.get(name)
     if (channel === undefined) {
-      channel = { discoveryKey: discoveryKey.slice(), localId: -1, remoteId: -1, early: [] }
+      channel = { discoveryKey: discoveryKey.slice(), localId: -1, remoteId: -1, early: [], earlyBytes: 0 }
       this.#channels.set(name, channel)
     }
     return channel

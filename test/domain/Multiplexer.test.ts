@@ -136,8 +136,8 @@ describe("what is said on a channel", () => {
           else if (sides[one.side]!.opened.has(one.feed)) {
             const own = said[one.side]!.get(one.feed) ?? []
             said[one.side]!.set(one.feed, own)
-            // More than 16 before it is open over there would end the connection.
-            if (own.length === 16) continue
+            // More than 17 before it is open over there would end the connection.
+            if (own.length === 17) continue
             own.push(++number)
             sides[one.side]!.say(one.feed, number)
           }
@@ -159,15 +159,15 @@ describe("what is said on a channel", () => {
       })
     ))
 
-  it("before the feed is open here is kept, up to 16 messages", () => {
+  it("before the feed is open here is kept, up to 17 messages", () => {
     const [left, right] = [new Side(true, 1), new Side(true, 2)]
     left.open(0)
     right.open(0)
     left.open(1)
-    for (let number = 0; number < 16; number++) left.say(1, number)
+    for (let number = 0; number < 17; number++) left.say(1, number)
     deliver(left, right, [1000])
     expect(right.problem).toBeUndefined()
-    left.say(1, 16)
+    left.say(1, 17)
     deliver(left, right, [1000])
     expect(right.problem).toMatchObject({ _tag: "ProtocolError", reason: "too-many" })
   })

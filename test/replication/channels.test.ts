@@ -120,13 +120,13 @@ describe("channels", () => {
       gives: "goes on"
     },
     {
-      about: "16 early messages",
-      does: opened(onChannel(1), ...range(16).map(() => info(1))),
+      about: "17 early messages",
+      does: opened(onChannel(1), ...range(17).map(() => info(1))),
       gives: "goes on"
     },
     {
-      about: "17 early messages",
-      does: opened(onChannel(1), ...range(17).map(() => info(1))),
+      about: "18 early messages",
+      does: opened(onChannel(1), ...range(18).map(() => info(1))),
       gives: "too-many"
     },
     {
