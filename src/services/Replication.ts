@@ -247,6 +247,12 @@ export const cancel = (feed: AnyFeed, start: number, end: number): void =>
   currentSwarm(coreOf(feed))?.cancel(start, end)
 
 /**
+ * Says that connections of the feed are being made: until the function that it gives is called, nobody who asks only for what connected
+ * peers have (`ifAvailable`) concludes that they do not.
+ */
+export const expectPeers = (feed: AnyFeed): (() => void) => coreOf(feed).availability.ask()
+
+/**
  * A connection for any number of feeds: those that are added, and those that the other side asks for (`onFeed`). Stopped with the scope.
  */
 export const connect = (

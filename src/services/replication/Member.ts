@@ -69,7 +69,11 @@ export class Member implements Participant {
   #dirty = true
   #saidDone = false
   #gotAll: boolean | undefined
+  /** Whether we have asked what it has, as far as we want to know. */
+  #hasAsked = false
   readonly #waiting = new Set<(all: boolean) => void>()
+  /** Ends the question of what the other side has, while it is open. */
+  #answered: (() => void) | undefined
 
   constructor(
     readonly core: FeedCore,
@@ -87,6 +91,7 @@ export class Member implements Participant {
       has: (block) => bitfield.has(block)
     })
     this.info = peerInfo(this)
+    this.#answered = core.availability.ask()
   }
 
   get key(): Uint8Array {
@@ -160,6 +165,7 @@ export class Member implements Participant {
           break
         case "Changed":
           this.look()
+          this.core.availability.changed()
           if (this.isReady) this.host.onPeer("updated", this)
           break
         case "Fail":
@@ -167,7 +173,18 @@ export class Member implements Participant {
       }
     }
     if (this.peer.asks.length > 0) this.host.wake()
+    if (this.#answered !== undefined || this.peer.openWants > 0) this.#askWhatItHas()
     return undefined
+  }
+
+  /** What it has is known once it has described all that we want to know of; before we asked, and while we wait, it is not. */
+  #askWhatItHas(): void {
+    const isKnown = this.finished || (this.#hasAsked && this.peer.openWants === 0)
+    if (!isKnown) this.#answered ??= this.core.availability.ask()
+    else if (this.#answered !== undefined) {
+      this.#answered()
+      this.#answered = undefined
+    }
   }
 
   /** Takes back the requests of blocks [start, end). */
@@ -217,6 +234,8 @@ export class Member implements Participant {
         this.send({ _tag: "Request", index, bytes, hash, nodes: this.#digest(index, hash) })
       }
     }
+    this.#hasAsked = true
+    this.#askWhatItHas()
     if (this.#waiting.size > 0 && this.#hasNothingMore()) this.#tellDownloaded(this.#hasAll())
     // Who only gives ends with who wants nothing more, though it would give for ever.
     if (!this.options.live || (!this.options.download && !this.peer.remoteDownloading)) this.#writeEnd()
@@ -328,6 +347,7 @@ export class Member implements Participant {
     this.#tellDownloaded(this.#gotAll)
     this.claims = []
     this.#news = []
+    this.#askWhatItHas()
     this.swarm.remove(this)
     if (this.isReady) this.host.onPeer("removed", this)
     this.host.wake()

@@ -51,7 +51,7 @@ export class MessagePort implements Port {
   }
 
   open(_key: Uint8Array, discoveryKey: Uint8Array): Either.Either<Channel, ProtocolError> {
-    this.#channel ??= { discoveryKey, localId: 0, remoteId: 0, early: [] }
+    this.#channel ??= { discoveryKey, localId: 0, remoteId: 0, early: [], earlyBytes: 0 }
     return Either.right(this.#channel)
   }
 

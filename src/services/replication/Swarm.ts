@@ -7,6 +7,7 @@ import { Downloads } from "../../domain/Downloads.js"
 import type { FeedEvent } from "../../domain/FeedEvent.js"
 import type { Peer, PeerStats } from "../../domain/Peer.js"
 import { Random } from "../../domain/Random.js"
+import type { Source } from "../feed/Availability.js"
 import type { FeedCore } from "../feed/FeedCore.js"
 
 /** The feed on one of its connections. */
@@ -58,6 +59,7 @@ export class Swarm {
 
   add(member: Participant): void {
     if (this.members.size === 0) {
+      this.core.availability.source = this.#source
       this.#told = this.core.tip.length
       this.core.listeners.add(this.#heard)
       this.core.demand.listeners.add(this.#wake)
@@ -70,11 +72,29 @@ export class Swarm {
     if (!this.members.delete(member)) return
     this.downloads.remove(member.peer)
     this.#wake()
+    this.core.availability.changed()
     if (this.members.size > 0) return
+    this.core.availability.source = undefined
     this.core.listeners.delete(this.#heard)
     this.core.demand.listeners.delete(this.#wake)
     swarms.delete(this.core)
   }
+
+  /** What the peers that are connected have, together. */
+  readonly #source: Source = (() => {
+    const { members } = this
+    return {
+      get remoteLength() {
+        let longest = 0
+        for (const { peer } of members) longest = Math.max(longest, peer.remoteLength)
+        return longest
+      },
+      has: (index) => {
+        for (const { peer } of members) if (peer.remote.has(index)) return true
+        return false
+      }
+    }
+  })()
 
   /** Takes back the requests of blocks [start, end), whoever they were sent to. */
   cancel(start: number, end: number): void {

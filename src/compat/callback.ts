@@ -1,0 +1,61 @@
+/** How a program's end reaches legacy code: by its callback, never before the call that it was given to has returned; or by a promise. */
+import { Cause, Effect, Exit, type Fiber } from "effect"
+import { type LegacyError, ofCause, type Words } from "./LegacyError.js"
+
+/** What legacy code gives to be told of an end: nothing of `values` comes with an error. */
+export type Callback<V extends ReadonlyArray<unknown> = []> = (
+  error: LegacyError | null,
+  ...values: Partial<V>
+) => void
+
+/** Why a program was interrupted, if it was. */
+export interface Interrupted {
+  readonly reason: LegacyError | undefined
+}
+
+export interface CallOptions {
+  readonly words?: Words | undefined
+  readonly interrupted?: Interrupted
+}
+
+/** Runs `program` and calls back with what `values` makes of its result. */
+export const call = <A, V extends ReadonlyArray<unknown>>(
+  program: Effect.Effect<A, unknown>,
+  callback: Callback<V>,
+  values: (result: A) => NoInfer<V>,
+  { interrupted, words }: CallOptions = {}
+): Fiber.RuntimeFiber<A, unknown> => {
+  const fiber = Effect.runFork(program)
+  fiber.addObserver((exit) => {
+    if (Exit.isSuccess(exit)) process.nextTick(callback, null, ...values(exit.value))
+    else if (Cause.isInterruptedOnly(exit.cause) && interrupted?.reason !== undefined) {
+      process.nextTick(callback, interrupted.reason)
+    } else process.nextTick(callback, ofCause(exit.cause, words))
+  })
+  return fiber
+}
+
+export interface Told<V extends ReadonlyArray<unknown>> {
+  readonly callback: Callback<V>
+  readonly promise: Promise<V[0]> | undefined
+}
+
+/**
+ * The callback; or, where it was left out, one that settles the promise beside it. Nobody need look at how that ends: callers of the peer,
+ * which tells them nothing, do not.
+ */
+export const orPromise = <V extends ReadonlyArray<unknown>>(
+  callback: Callback<V> | undefined | null
+): Told<V> => {
+  if (typeof callback === "function") return { callback, promise: undefined }
+  let settle: Callback<V> = () => {}
+  const promise = new Promise<V[0]>((resolve, reject) => {
+    settle = (error, ...values) => (error === null ? resolve(values[0] as V[0]) : reject(error))
+  })
+  promise.catch(() => {})
+  return { callback: settle, promise }
+}
+
+/** The callback, to be told of a failure alone: no value comes with one. */
+export const refusing = <V extends ReadonlyArray<unknown>>(callback: Callback<V>) =>
+  callback as unknown as (error: LegacyError) => void

@@ -1,0 +1,280 @@
+/**
+ * What a façade is before it does anything: its options, the feed behind it from opening to closing, what it emits, who its peers are.
+ * `Hypercore` adds the operations.
+ */
+import { Effect, Exit, Redacted, Scope } from "effect"
+import { EventEmitter } from "node:events"
+import type { Feed, FeedEvent, Origin, Replication } from "../../index.js"
+import { type Codec, toCodec } from "../codecs.js"
+import { crypto } from "../crypto.js"
+import { type LegacyError, ofCause } from "../LegacyError.js"
+import type { HypercoreOptions } from "../options.js"
+import { discoveryKey } from "../protocol.js"
+import { type LegacyPeer, NO_STATS, type PeerStats } from "../replication/LegacyPeer.js"
+import { LegacyStorage } from "../storage.js"
+import { toBuffer } from "../toBuffer.js"
+import { IfAvailable } from "./IfAvailable.js"
+import { type CreateStorage, open } from "./open.js"
+import { Opening } from "./Opening.js"
+import * as Views from "./views.js"
+
+type Totals = { -readonly [Key in keyof PeerStats]: PeerStats[Key] }
+
+/** An open feed in the place of a storage: the façade of `fromFeed`. */
+export class Given {
+  constructor(readonly feed: Feed.Feed) {}
+}
+
+export type Source = CreateStorage | Given
+
+const bytesOf = (bytes: Uint8Array | string | null | undefined): Buffer | null => {
+  if (typeof bytes === "string") return Buffer.from(bytes, "hex")
+  return bytes instanceof Uint8Array ? toBuffer(bytes) : null
+}
+
+/** A key of a feed that has one. */
+const keyOf = (bytes: Uint8Array): Buffer | null => (bytes.length === 0 ? null : Buffer.from(bytes))
+
+export class FeedBase extends EventEmitter {
+  readonly id: Buffer
+  readonly sparse: boolean
+  readonly allowPush: boolean
+  readonly extensions: ReadonlyArray<string>
+  /** Requests in flight at most, as given; else the link decides. */
+  readonly givenMaxRequests: number | undefined
+  readonly maxRequests: number
+  readonly ifAvailable = new IfAvailable()
+  readonly crypto: HypercoreOptions["crypto"] | null
+  readonly peers: Array<LegacyPeer> = []
+  /** Whether it is signed, as all are but those made with `live: false`. */
+  live: boolean
+  /** 32 bytes; null until it is known. */
+  key: Buffer | null
+  discoveryKey: Buffer | null
+  /** 64 bytes; null for who cannot write. */
+  secretKey: Buffer | null
+  writable: boolean
+  readable = true
+  opened = false
+  closed = false
+  bitfield: Views.BitfieldView | null = null
+  tree: Views.TreeView | null = null
+  readonly _storage: LegacyStorage
+  protected readonly codec: Codec
+  readonly #opening = new Opening()
+  readonly #scope = Effect.runSync(Scope.make())
+  readonly #totals: Totals | null
+  readonly #peersOf = new WeakMap<object, LegacyPeer>()
+
+  constructor(
+    source: Source,
+    key?: Uint8Array | string | HypercoreOptions | null,
+    options?: HypercoreOptions | null
+  ) {
+    super()
+    const isKey = typeof key === "string" || key instanceof Uint8Array
+    const given = options ?? (isKey ? {} : (key ?? {}))
+    if (!(source instanceof Given) && typeof source !== "string" && typeof source !== "function") {
+      throw new Error("Storage should be a function or string")
+    }
+    this.id = bytesOf(given.id) ?? toBuffer(Effect.runSync(crypto().randomBytes(32)))
+    this.live = given.live !== false
+    this.sparse = given.sparse === true
+    this.givenMaxRequests = given.maxRequests
+    this.maxRequests = given.maxRequests || 16
+    this.key = (isKey ? bytesOf(key) : null) ?? bytesOf(given.key)
+    this.discoveryKey = this.key && discoveryKey(this.key)
+    this.secretKey = bytesOf(given.secretKey)
+    this.writable = given.writable === true
+    this.allowPush = given.allowPush === true
+    this.extensions = [...(given.extensions ?? [])].sort()
+    this.crypto = given.crypto ?? null
+    this.#totals = given.stats === false ? null : { ...NO_STATS }
+    this.codec = toCodec(given.valueEncoding)
+    this._storage = new LegacyStorage()
+    if (source instanceof Given) process.nextTick(() => this.#opened(source.feed, given))
+    else this.#open(source, given)
+  }
+
+  /** Blocks in the log. */
+  get length(): number {
+    return this.#opening.feed?.length ?? 0
+  }
+
+  get byteLength(): number {
+    return this.#opening.feed?.byteLength ?? 0
+  }
+
+  /** Blocks in the longest log of the connected peers. */
+  get remoteLength(): number {
+    return Math.max(0, ...this.peers.map((peer) => peer.remoteLength))
+  }
+
+  get stats(): { readonly peers: ReadonlyArray<PeerStats>; readonly totals: PeerStats } | null {
+    return this.#totals && { peers: this.peers.map((peer) => peer.stats), totals: this.#totals }
+  }
+
+  /** The feed behind the façade, once it is open: both may be used at once. */
+  get effect(): Effect.Effect<Feed.Feed, LegacyError> {
+    return Effect.async((resume) =>
+      this.whenOpen(
+        (feed) => resume(Effect.succeed(feed)),
+        (error) => resume(Effect.fail(error))
+      )
+    )
+  }
+
+  /** The feed behind it, once it is open. */
+  protected get feed(): Feed.Feed | undefined {
+    return this.#opening.feed
+  }
+
+  /** Runs with the open feed: at once if it is open, never if it cannot be. */
+  protected whenOpen(run: (feed: Feed.Feed) => void, fail: (error: LegacyError) => void): void {
+    this.#opening.then(run, fail)
+  }
+
+  /** What a listener throws is the program's own failure, and not that of what it was told of. */
+  protected tell(event: string, ...values: ReadonlyArray<unknown>): void {
+    try {
+      this.emit(event, ...values)
+    } catch (error) {
+      process.nextTick(() => {
+        throw error
+      })
+    }
+  }
+
+  /** A peer came, said more, or went. */
+  protected readonly peerNews = (what: Replication.PeerNews, peer: LegacyPeer): void => {
+    const index = this.peers.indexOf(peer)
+    if (what === "added" && index < 0) {
+      this.#peersOf.set(peer.info!, peer)
+      this.peers.push(peer)
+      this.tell("peer-add", peer)
+    } else if (what === "removed" && index >= 0) {
+      this.peers[index] = this.peers.at(-1)!
+      this.peers.pop()
+      this.tell("peer-remove", peer)
+    } else if (what === "updated" && peer.hasNews()) this.tell("remote-update", peer)
+  }
+
+  /** The façade of a peer that the feed's programs speak of. */
+  readonly #peerOf = (from: unknown): LegacyPeer | null =>
+    (typeof from === "object" && from !== null ? this.#peersOf.get(from) : undefined) ?? null
+
+  #open(storage: CreateStorage, options: HypercoreOptions): void {
+    const program = open({
+      storage: this._storage.over(storage),
+      key: this.key ?? undefined,
+      secretKey: this.secretKey ?? undefined,
+      createIfMissing: options.createIfMissing !== false,
+      overwrite: options.overwrite === true,
+      storeSecretKey: options.storeSecretKey !== false,
+      sparse: this.sparse,
+      live: this.live,
+      indexing: options.indexing === true,
+      crypto: options.crypto,
+      onwrite: options.onwrite,
+      peerOf: this.#peerOf
+    })
+    // Not before the caller had the time to listen.
+    process.nextTick(() => {
+      const fiber = Effect.runFork(Scope.extend(program, this.#scope))
+      fiber.addObserver((exit) =>
+        process.nextTick(() => {
+          if (Exit.isSuccess(exit)) this.#opened(exit.value, options)
+          else this.#failed(ofCause(exit.cause))
+        })
+      )
+    })
+  }
+
+  #opened(feed: Feed.Feed, options: HypercoreOptions): void {
+    if (options.writable === true && !feed.writable) {
+      Effect.runFork(Effect.ignore(feed.close))
+      return this.#failed(new Error("Feed is not writable"))
+    }
+    this.refreshKeys(feed)
+    this.bitfield = Views.bitfieldView(feed)
+    this.tree = Views.treeView(feed)
+    this.opened = true
+    feed.unsafeListen(this.#heard)
+    this.ifAvailable.bind(feed)
+    this.tell("ready")
+    this.#opening.opened(feed)
+  }
+
+  /** Keys as the feed has them now. */
+  protected refreshKeys(feed: Feed.Feed): void {
+    this.key = keyOf(feed.key)
+    this.discoveryKey = keyOf(feed.discoveryKey)
+    this.secretKey = feed.secretKey === undefined ? null : Buffer.from(Redacted.value(feed.secretKey))
+    this.live = feed.live
+    this.writable = feed.writable
+  }
+
+  #failed(error: LegacyError): void {
+    this.readable = false
+    this.writable = false
+    this.#opening.failed(error)
+    this.tell("error", error)
+  }
+
+  readonly #heard = (event: FeedEvent, origin?: Origin): void => {
+    switch (event._tag) {
+      case "Append":
+        return this.tell("append")
+      case "Download":
+        this.#count("downloaded", event.size)
+        return this.tell("download", event.index, toBuffer(origin!.block), this.#peerOf(origin!.from))
+      case "Upload":
+        this.#count("uploaded", event.size)
+        return this.tell("upload", event.index, toBuffer(origin!.block), this.#peerOf(origin!.from))
+      case "Clear":
+        return this.tell("clear", event.start, event.end)
+      case "Sync":
+        if (!this.writable) this.tell("sync")
+        return
+      case "Close":
+        return this.#closed()
+    }
+  }
+
+  #count(what: "downloaded" | "uploaded", size: number): void {
+    if (this.#totals === null) return
+    this.#totals[`${what}Blocks`]++
+    this.#totals[`${what}Bytes`] += size
+  }
+
+  #closed(): void {
+    this.writable = false
+    this.readable = false
+    this.closed = true
+    this.ifAvailable.destroy()
+    Effect.runFork(Scope.close(this.#scope, Exit.void))
+    process.nextTick(() => this.tell("close"))
+  }
+
+  /** What the peer prints. */
+  [Symbol.for("nodejs.util.inspect.custom")](
+    _depth: number,
+    options: { readonly indentationLvl?: number; readonly stylize?: (text: string, style: string) => string }
+  ): string {
+    const indent = " ".repeat(options.indentationLvl ?? 0)
+    const paint = options.stylize ?? ((text: string) => text)
+    const hex = (bytes: Buffer | null) => (bytes === null ? "null" : bytes.toString("hex"))
+    const lines = [
+      ["key", hex(this.key), "string"],
+      ["discoveryKey", hex(this.discoveryKey), "string"],
+      ["opened", String(this.opened), "boolean"],
+      ["sparse", String(this.sparse), "boolean"],
+      ["writable", String(this.writable), "boolean"],
+      ["length", String(this.length), "number"],
+      ["byteLength", String(this.byteLength), "number"],
+      ["peers", String(this.peers.length), "number"]
+    ] as const
+    const text = lines.map(([name, value, style]) => `${indent}  ${name}: ${paint(value, style)}\n`).join("")
+    return `Hypercore(\n${text}${indent})`
+  }
+}

@@ -1,0 +1,127 @@
+/** open: the Effect feed behind a façade, from the arguments that the peer's constructor takes. */
+import { Effect, Layer } from "effect"
+import { Crypto, type CryptoService, Feed, NotWritable, type OpenRefused, Storage } from "../../index.js"
+import * as StorageFile from "../../layers/StorageFile.js"
+import * as StorageRandomAccess from "../../layers/StorageRandomAccess.js"
+import { crypto } from "../crypto.js"
+import type { LegacyPeer } from "../replication/LegacyPeer.js"
+import { toBuffer } from "../toBuffer.js"
+
+/** A directory, or what gives a random-access-storage instance for each file name. */
+export type CreateStorage =
+  | string
+  | ((name: string) => StorageRandomAccess.RandomAccessStorage)
+
+/** Signs and verifies in the feed's stead, by callbacks. */
+export interface LegacyCrypto {
+  readonly sign: (
+    data: Buffer,
+    secretKey: Buffer | null,
+    callback: (error: Error | null, signature?: Uint8Array) => void
+  ) => void
+  readonly verify: (
+    signature: Buffer,
+    data: Buffer,
+    key: Buffer,
+    callback: (error: Error | null, valid?: boolean) => void
+  ) => void
+}
+
+export type LegacyOnWrite = (
+  index: number,
+  data: Buffer,
+  peer: LegacyPeer | null,
+  callback: (error?: Error | null) => void
+) => void
+
+export interface OpenRequest {
+  readonly storage: CreateStorage
+  readonly key: Uint8Array | undefined
+  readonly secretKey: Uint8Array | undefined
+  readonly createIfMissing: boolean
+  readonly overwrite: boolean
+  readonly storeSecretKey: boolean
+  readonly sparse: boolean
+  readonly live: boolean
+  readonly indexing: boolean
+  readonly crypto: LegacyCrypto | undefined
+  readonly onwrite: LegacyOnWrite | undefined
+  readonly peerOf: (from: unknown) => LegacyPeer | null
+}
+
+const signFailed = (cause: unknown) => new NotWritable({ reason: "signing-failed", cause })
+
+const withLegacy = (own: CryptoService, { sign, verify }: LegacyCrypto): CryptoService => ({
+  ...own,
+  name: "legacy callbacks",
+  sign: (message, secretKey) =>
+    Effect.async((resume) => {
+      try {
+        sign(toBuffer(message), toBuffer(secretKey), (error, signature) => {
+          if (signature instanceof Uint8Array) resume(Effect.succeed(signature))
+          else resume(Effect.fail(signFailed(error ?? new Error("the crypto option gave no signature"))))
+        })
+      } catch (error) {
+        resume(Effect.fail(signFailed(error)))
+      }
+    }),
+  verify: (message, signature, publicKey) =>
+    Effect.async((resume) => {
+      try {
+        verify(toBuffer(signature), toBuffer(message), toBuffer(publicKey), (error, valid) =>
+          resume(Effect.succeed(!error && valid === true))
+        )
+      } catch {
+        resume(Effect.succeed(false))
+      }
+    })
+})
+
+const toOnWrite =
+  (onwrite: LegacyOnWrite, peerOf: OpenRequest["peerOf"]): Feed.OnWrite =>
+  (index, block, from) =>
+    Effect.async<void, unknown>((resume) => {
+      try {
+        onwrite(index, toBuffer(block), peerOf(from), (error) =>
+          resume(error ? Effect.fail(error) : Effect.void)
+        )
+      } catch (error) {
+        resume(Effect.fail(error))
+      }
+    })
+
+const storageOf = (storage: CreateStorage): Layer.Layer<Storage> =>
+  typeof storage === "string"
+    ? StorageFile.layer({ directory: storage })
+    : StorageRandomAccess.layer({ create: (name) => storage(name) })
+
+const openWith = (request: OpenRequest, service: CryptoService, keys: Pick<OpenRequest, "key" | "secretKey">) => {
+  const { key, secretKey } = keys
+  return Feed.open({
+    ...(key === undefined ? {} : { key }),
+    ...(secretKey === undefined ? {} : { secretKey }),
+    ...(request.onwrite === undefined ? {} : { onwrite: toOnWrite(request.onwrite, request.peerOf) }),
+    createIfMissing: request.createIfMissing,
+    overwrite: request.overwrite,
+    storeSecretKey: request.storeSecretKey,
+    sparse: request.sparse,
+    static: !request.live,
+    indexing: request.indexing
+  }).pipe(Effect.provideService(Crypto, service))
+}
+
+/** Opens the feed in the scope; a key pair that the caller does not want stored is made, for `feed.secretKey` to tell it. */
+export const open = (request: OpenRequest) => {
+  const own = crypto()
+  const service = request.crypto === undefined ? own : withLegacy(own, request.crypto)
+  const isUnstored = (error: unknown): error is OpenRefused =>
+    !request.storeSecretKey && (error as OpenRefused).reason === "lost-key" && request.key === undefined
+  return openWith(request, service, request).pipe(
+    Effect.catchIf(isUnstored, () =>
+      Effect.flatMap(own.keyPair(), ({ publicKey, secretKey }) =>
+        openWith(request, service, { key: publicKey, secretKey })
+      )
+    ),
+    Effect.provide(storageOf(request.storage))
+  )
+}

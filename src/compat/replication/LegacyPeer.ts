@@ -1,0 +1,171 @@
+/**
+ * The other side of a feed on a protocol stream, as legacy code sees it in `feed.peers`, in events and in `onwrite`; and what the stream
+ * calls with the channel's messages. What it shows is `Replication`'s; what it is handed goes to the inbox.
+ */
+import type { EventEmitter } from "node:events"
+import type { Replication } from "../../index.js"
+import type * as Protocol from "../protocol.js"
+import { Inbox } from "./Inbox.js"
+import * as Messages from "./Messages.js"
+
+/** What a peer shows and uses of its feed, which is a `Hypercore`. */
+export interface PeerFeed extends EventEmitter {
+  readonly sparse: boolean
+  readonly writable: boolean
+  readonly allowPush: boolean
+  readonly givenMaxRequests: number | undefined
+  readonly stats: object | null
+}
+
+export interface PeerOptions {
+  readonly live?: boolean | undefined
+  readonly ack?: boolean | undefined
+  readonly download?: boolean | undefined
+  readonly upload?: boolean | undefined
+  readonly maxRequests?: number | undefined
+}
+
+export interface PeerStats {
+  readonly uploadedBytes: number
+  readonly uploadedBlocks: number
+  readonly downloadedBytes: number
+  readonly downloadedBlocks: number
+}
+
+export const NO_STATS: PeerStats = { uploadedBytes: 0, uploadedBlocks: 0, downloadedBytes: 0, downloadedBlocks: 0 }
+
+/** Requests in flight that the peer allows, which its callers read though ours follow the link. */
+const MOST_REQUESTS = 16
+
+export class LegacyPeer {
+  readonly inbox = new Inbox()
+  /** The channel, once the feed is ready. */
+  stream: Protocol.Channel | null = null
+  remoteId: Buffer | null = null
+  remoteAck = false
+  readonly live: boolean
+  readonly sparse: boolean
+  readonly ack: boolean
+  /** Known once both sides shook hands. */
+  info: Replication.PeerInfo | undefined
+  #maxRequests: number | undefined
+  /** Its log's length when that was last told, if it was. */
+  #told = -1
+
+  constructor(
+    readonly feed: PeerFeed,
+    readonly options: PeerOptions
+  ) {
+    this.live = options.live === true
+    this.ack = options.ack === true
+    this.sparse = feed.sparse
+    this.#maxRequests = options.maxRequests
+  }
+
+  get remoteLength(): number {
+    return this.info?.remoteLength ?? 0
+  }
+
+  get remoteDownloading(): boolean {
+    return this.info?.remoteDownloading ?? true
+  }
+
+  get downloading(): boolean {
+    return this.info?.downloading ?? this.options.download ?? !this.feed.writable
+  }
+
+  get uploading(): boolean {
+    return this.options.upload !== false
+  }
+
+  get inflightRequests(): ReadonlyArray<Replication.InFlight> {
+    return this.info?.requests ?? []
+  }
+
+  get maxRequests(): number {
+    return this.info?.maxRequests ?? this.#maxRequests ?? MOST_REQUESTS
+  }
+
+  set maxRequests(most: number) {
+    this.#maxRequests = most
+    if (this.info !== undefined) this.info.maxRequests = most
+  }
+
+  /** Which blocks it has that we do not, as far as it said. */
+  get remoteBitfield(): { readonly get: (index: number) => boolean } {
+    return { get: (index) => this.info?.remoteHas(index) ?? false }
+  }
+
+  get stats(): PeerStats {
+    return this.info?.stats ?? NO_STATS
+  }
+
+  get _stats(): PeerStats | null {
+    return this.feed.stats === null ? null : this.stats
+  }
+
+  /** Whether it has said something of its log since this was last asked. */
+  hasNews(): boolean {
+    const { remoteLength } = this
+    if (this.#told >= 0 && remoteLength <= this.#told) return false
+    this.#told = remoteLength
+    return true
+  }
+
+  extension(name: string, message: Buffer): boolean {
+    return this.stream?.extension(name, message) ?? false
+  }
+
+  /** Ends the whole stream, with why. */
+  destroy(error?: Error): void {
+    this.stream?.destroy(error)
+  }
+
+  whenReady(): Promise<void> | undefined {
+    return this.inbox.whenReady()
+  }
+
+  oninfo(message: Protocol.Info): void {
+    this.inbox.push(Messages.info(message))
+  }
+
+  onhave(message: Protocol.Have): void {
+    this.inbox.push(Messages.have(message))
+  }
+
+  onunhave(message: Protocol.Range): void {
+    this.inbox.push(Messages.range("Unhave", message))
+  }
+
+  onwant(message: Protocol.Range): void {
+    this.inbox.push(Messages.wanted("Want", message))
+  }
+
+  onunwant(message: Protocol.Range): void {
+    this.inbox.push(Messages.wanted("Unwant", message))
+  }
+
+  onrequest(message: Protocol.Request): void {
+    this.inbox.push(Messages.request(message))
+  }
+
+  oncancel(message: Protocol.Cancel): void {
+    this.inbox.push(Messages.cancel(message))
+  }
+
+  ondata(message: Protocol.Data): void {
+    this.inbox.push(Messages.data(message))
+  }
+
+  onextension(name: string, message: Buffer): void {
+    this.feed.emit("extension", name, message, this)
+  }
+
+  ontick(): void {
+    // Requests are given up by the session's own time.
+  }
+
+  onclose(): void {
+    this.inbox.close()
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * attach: an open feed on a protocol stream, ours or the real `hypercore-protocol`, from its opening on the stream to its end there. A
+ * failure ends the stream, as it does with the peer.
+ */
+import { Effect, Exit, type Fiber } from "effect"
+import { Replication, type Wire } from "../../index.js"
+import { ofCause } from "../LegacyError.js"
+import type * as Protocol from "../protocol.js"
+import { drained } from "./drained.js"
+import type { LegacyPeer } from "./LegacyPeer.js"
+import * as Messages from "./Messages.js"
+import { unrefClock } from "./UnrefClock.js"
+
+/** What the feed's façade does when a peer comes, says more, or goes. */
+export type OnPeer = (what: Replication.PeerNews, peer: LegacyPeer) => void
+
+/** What is used of a stream: as much as the real one has, too. */
+export type ProtocolStream = Protocol.Protocol
+
+/** Opens the feed on the stream; answers the fiber that replicates it, unless the stream refuses. */
+export const attach = (
+  feed: Replication.AnyFeed,
+  stream: ProtocolStream,
+  peer: LegacyPeer,
+  key: Buffer,
+  onPeer: OnPeer
+): Fiber.RuntimeFiber<void, unknown> | undefined => {
+  const channel = stream.feed(key, { peer })
+  if (channel === null || channel === undefined) return undefined
+  peer.stream = channel
+  greet(stream, channel, peer)
+  const { ack, download, live, upload } = peer.options
+  const program = Replication.replicateMessages(feed, messagesOf(stream, channel, peer), {
+    live,
+    ack,
+    download,
+    upload,
+    allowPush: peer.feed.allowPush,
+    maxRequests: peer.options.maxRequests ?? peer.feed.givenMaxRequests,
+    onAck: (start, length) => void stream.emit("ack", { start, length, bitfield: null, ack: true }),
+    onPeer: (what, info) => {
+      peer.info ??= info
+      onPeer(what, peer)
+    }
+  })
+  const fiber = Effect.runFork(Effect.withClock(program, unrefClock))
+  fiber.addObserver((exit) => {
+    if (Exit.isSuccess(exit) || endedEarly(exit)) return
+    process.nextTick(() => stream.destroy(ofCause(exit.cause)))
+  })
+  return fiber
+}
+
+/** A stream that ends before all has come is no error to the peer's callers. */
+const endedEarly = (exit: Exit.Exit<void, unknown>): boolean =>
+  Exit.isFailure(exit) &&
+  exit.cause._tag === "Fail" &&
+  typeof exit.cause.error === "object" &&
+  (exit.cause.error as { readonly reason?: unknown }).reason === "ended-early"
+
+/** Hands on the other side's handshake, once it has opened this feed too: before that it would have to keep what we say. */
+const greet = (stream: ProtocolStream, channel: Protocol.Channel, peer: LegacyPeer): void => {
+  let greeted = false
+  const look = (): void => {
+    if (greeted || stream.remoteId === null || channel.remoteId < 0) return
+    greeted = true
+    stream.removeListener("handshake", look)
+    stream.removeListener("feed", look)
+    peer.remoteId = stream.remoteId
+    peer.remoteAck = stream.remoteAck === true
+    const handshake: Wire.Handshake = {
+      _tag: "Handshake",
+      id: stream.remoteId,
+      live: stream.remoteLive,
+      userData: stream.remoteUserData ?? undefined,
+      extensions: [],
+      ack: peer.remoteAck,
+      ordered: stream.remoteOrdered === true
+    }
+    peer.inbox.push(handshake)
+  }
+  stream.setMaxListeners(0)
+  stream.on("handshake", look)
+  stream.on("feed", look)
+  look()
+}
+
+const messagesOf = (
+  stream: ProtocolStream,
+  channel: Protocol.Channel,
+  peer: LegacyPeer
+): Replication.MessageChannel => ({
+  remote: "a protocol stream",
+  pull: peer.inbox.pull,
+  send: (message) => Messages.send(channel, message),
+  drained: Effect.suspend(() => drained(stream)),
+  end: Effect.sync(() => channel.close())
+})
