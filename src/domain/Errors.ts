@@ -48,6 +48,7 @@ export class OpenRefused extends Schema.TaggedError<OpenRefused>()("OpenRefused"
     "wrong-secret-key",
     "bad-key",
     "lost-key",
+    "signing-failed",
     "bad-path"
   ),
   detail: Schema.String
@@ -78,14 +79,20 @@ export class InvalidSignature extends Schema.TaggedError<InvalidSignature>()("In
   }
 }
 
-/** The feed cannot be written: it has no secret key, or was opened read-only. */
+const NOT_WRITABLE = {
+  "no-secret-key": "this feed is not writable: its secret key is not here",
+  "read-only": "this feed was opened read-only",
+  "signing-failed": "the signature could not be made"
+} as const
+
+/** The feed cannot be written: it has no secret key, was opened read-only, or its key did not sign this once, with why in `cause`. */
 export class NotWritable extends Schema.TaggedError<NotWritable>()("NotWritable", {
-  reason: Schema.Literal("no-secret-key", "read-only")
+  reason: Schema.Literal("no-secret-key", "read-only", "signing-failed"),
+  cause: Schema.optional(Schema.Defect)
 }) {
   override get message(): string {
-    return this.reason === "no-secret-key"
-      ? "this feed is not writable: its secret key is not here"
-      : "this feed was opened read-only"
+    const detail = this.cause instanceof Error ? `: ${this.cause.message}` : ""
+    return `${NOT_WRITABLE[this.reason]}${detail}`
   }
 }
 

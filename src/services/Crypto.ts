@@ -3,6 +3,7 @@
  * `domain/Hash`. Every layer gives the same bytes for the same input (but `randomBytes`).
  */
 import { Context, type Effect } from "effect"
+import type { NotWritable } from "../domain/Errors.js"
 import type { StreamCipher } from "../domain/Framing.js"
 import type { Blake2b256 } from "../domain/Hash.js"
 
@@ -26,8 +27,11 @@ export interface CryptoService {
   /** An Ed25519 key pair, random or from a 32-byte seed. */
   readonly keyPair: (seed?: Uint8Array) => Effect.Effect<KeyPair>
 
-  /** The 64-byte Ed25519 signature of `message`. Deterministic. An effect, so that a key may live in a device or service. */
-  readonly sign: (message: Uint8Array, secretKey: Uint8Array) => Effect.Effect<Uint8Array>
+  /**
+   * The 64-byte Ed25519 signature of `message`. Deterministic. An effect that may fail (`signing-failed`), so that a key may live in a
+   * device or service. The feed is not written, nor closed, until it has ended: give it a timeout where it may not.
+   */
+  readonly sign: (message: Uint8Array, secretKey: Uint8Array) => Effect.Effect<Uint8Array, NotWritable>
 
   /** Whether `signature` is `publicKey`'s over `message`. A malformed signature or key is `false`, never an error. */
   readonly verify: (

@@ -73,14 +73,14 @@ const part = fc.oneof(
 )
 
 export const cryptoSuite = (name: string, layer: Layer.Layer<Crypto, unknown>): void => {
-  const test = (about: string, run: (crypto: CryptoService) => Effect.Effect<void>) =>
+  const test = (about: string, run: (crypto: CryptoService) => Effect.Effect<void, unknown>) =>
     it.effect(about, () => Effect.orDie(Effect.provide(Effect.flatMap(Crypto, run), layer)))
 
   /** A property of the service; `check` is asked with many inputs. */
   const testProperty = <A>(
     about: string,
     arbitrary: fc.Arbitrary<A>,
-    check: (crypto: CryptoService, value: A) => Effect.Effect<void>,
+    check: (crypto: CryptoService, value: A) => Effect.Effect<void, unknown>,
     numRuns = 100
   ) =>
     test(about, (crypto) =>

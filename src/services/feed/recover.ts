@@ -11,7 +11,7 @@
 import { Effect } from "effect"
 import { equals } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
-import { CorruptStorage, type StorageError } from "../../domain/Errors.js"
+import type { CorruptStorage, OpenRefused, StorageError } from "../../domain/Errors.js"
 import * as FlatTree from "../../domain/FlatTree.js"
 import * as Hash from "../../domain/Hash.js"
 import { ENTRY_SIZE, type TreeNode, decode } from "../../domain/Node.js"
@@ -23,7 +23,7 @@ import type { FeedCore } from "./FeedCore.js"
 import { type Found, extendSigned, findSigned } from "./recoverLength.js"
 import { readEntries, readNodes } from "./readNodes.js"
 
-export type RecoverError = CorruptStorage | StorageError
+export type RecoverError = CorruptStorage | OpenRefused | StorageError
 
 /** Sets `core.tip` and `core.bitfield` to what the files prove; stores what that changes, unless read-only. */
 export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effect<void, RecoverError> =>

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { equals, isBlank } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
-import { CorruptStorage, type StorageError } from "../../domain/Errors.js"
+import { CorruptStorage, type NotWritable, OpenRefused, type StorageError } from "../../domain/Errors.js"
 import * as FlatTree from "../../domain/FlatTree.js"
 import * as Hash from "../../domain/Hash.js"
 import * as Merkle from "../../domain/Merkle.js"
@@ -13,6 +13,7 @@ import { commit } from "./commit.js"
 import type { FeedCore } from "./FeedCore.js"
 import { readData } from "./readBlocks.js"
 import { readEntries, readNodes, readSignature } from "./readNodes.js"
+import { sign } from "./sign.js"
 
 /** The longest log that is proven, and the longest that a signature or the tree-bits claim. */
 export interface Found {
@@ -114,7 +115,7 @@ export const extendSigned = (
   found: Found,
   claims: Recovery.Claims,
   cut: Change.Change["cut"]
-): Effect.Effect<Merkle.Tip, CorruptStorage | StorageError> =>
+): Effect.Effect<Merkle.Tip, CorruptStorage | OpenRefused | StorageError> =>
   Effect.gen(function* () {
     const roots = [...found.tip.roots]
     let { byteLength } = found.tip
@@ -130,11 +131,18 @@ export const extendSigned = (
     }
     const tip = Merkle.tip(roots)
     const message = Hash.rootHash(core.crypto.blake2b256, roots)
-    const signature = yield* core.crypto.sign(message, core.secretKey!)
+    const signature = yield* Effect.mapError(sign(core, message), cannotSign)
     const before = yield* readSignature(core.files, tip.length)
     if (before !== undefined && !isTornFrom(before, signature)) return yield* unprovable(found, claims)
     yield* commit(core, { ...Change.none, cut, signature: Change.signatureWrite(tip.length, signature), tip })
     return tip
+  })
+
+/** What is stored is sound, and can be opened when the key signs again. */
+const cannotSign = (error: NotWritable): OpenRefused =>
+  new OpenRefused({
+    reason: "signing-failed",
+    detail: `a signature that a crash lost is to be made again, but ${error.message}`
   })
 
 /** The stored leaves of [start, end), each `undefined` unless its block, from byte `offset` on, matches it. */
