@@ -24,3 +24,8 @@ export type { Claim, Proof } from "./domain/Proof.js"
 export type { FileName } from "./domain/Sleep.js"
 export { MAX_BLOCK_SIZE } from "./domain/Append.js"
 export { fromHex, toHex } from "./domain/Bytes.js"
+/** A connection's bytes as messages of channels, and back, without I/O: for those who carry them otherwise. */
+export * as Multiplexer from "./domain/Multiplexer.js"
+/** The messages of the wire. */
+export * as Wire from "./domain/Wire.js"
+export { discoveryKey } from "./domain/Hash.js"

@@ -24,8 +24,8 @@ export const MAX_CHANNELS = 256
 /** The number of bytes that `MAX_FRAME_SIZE` takes: a longer length is refused, whatever it says. */
 const MAX_LENGTH_BYTES = 4
 
-/** Values from this size on are sent from where they are. */
-const OWN_ARRAY = 4096
+/** Values from this size on are sent from where they are: encryption changes them there. */
+export const OWN_ARRAY = 4096
 const CHUNK_SIZE = 65_536
 
 /** Writes frames one after another into shared chunks. */

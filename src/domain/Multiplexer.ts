@@ -22,6 +22,8 @@ import {
 } from "./Framing.js"
 import * as Wire from "./Wire.js"
 
+export { OWN_ARRAY } from "./Framing.js"
+
 /** One feed on a connection. */
 export interface Channel {
   readonly discoveryKey: Uint8Array
@@ -140,7 +142,7 @@ export class Multiplexer {
     if (channel.remoteId >= 0) this.#remote.delete(channel.remoteId)
   }
 
-  /** Writes a message; false when no frame can carry it. */
+  /** Writes a message; false when no frame can carry it. A Data's value of `OWN_ARRAY` bytes or more is ours from now on. */
   send(channel: Channel, message: Wire.Message): boolean {
     return this.#writer.message(channel.localId, message)
   }
