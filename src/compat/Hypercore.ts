@@ -67,6 +67,14 @@ const waitOptions = ({ ifAvailable, timeout, wait }: GetOptions): Feed.WaitOptio
 
 export class Hypercore<T = Buffer> extends FeedBase {
   readonly #waits = new Waits()
+  /** Appends under way. */
+  #appending = 0
+  readonly #appended = Effect.sync(() => void this.#appending--)
+
+  constructor(...given: ConstructorParameters<typeof FeedBase>) {
+    super(...given)
+    if (this.sparse && this.eagerUpdate) this.#follow()
+  }
 
   /** Calls back once the feed is open, and never if it cannot be: `error` tells that. */
   ready(callback?: () => void): Promise<void> | undefined {
@@ -78,7 +86,16 @@ export class Hypercore<T = Buffer> extends FeedBase {
   /** Adds a value, or all of an array; calls back with the index of the first. */
   append(values: T | ReadonlyArray<T>, callback?: Callback<[number]>): Promise<number> | undefined {
     const batch: ReadonlyArray<unknown> = Array.isArray(values) ? values : [values]
-    return this.#run(callback, (feed) => feed.appendBatch(batch.map((value) => this.codec.encode(value))), one)
+    this.#appending++
+    return this.#run(
+      callback,
+      (feed) =>
+        Effect.ensuring(
+          Effect.suspend(() => feed.appendBatch(batch.map((value) => this.codec.encode(value)))),
+          this.#appended
+        ),
+      one
+    )
   }
 
   /** Calls back when all that was appended before is stored. */
@@ -273,9 +290,13 @@ export class Hypercore<T = Buffer> extends FeedBase {
       options.stream ??
       protocol({ extensions: this.extensions, expectedFeeds: 1, id: this.id, ordered: true, ...options })
     const peer = new LegacyPeer(this, options)
+    // What was appended before is there to be replicated: who does not go on for long would miss it.
+    const appended = this.#appending > 0 ? this.flush()?.then(ignore, ignore) : undefined
     this.whenOpen(
       (feed) => {
-        if (!stream.destroyed && this.key !== null) attach(feed, stream, peer, this.key, this.peerNews)
+        if (!stream.destroyed && this.key !== null) {
+          attach(feed, stream, peer, this.key, this.peerNews, appended)
+        }
         proceed()
       },
       (error) => stream.destroy(error)
@@ -348,6 +369,14 @@ export class Hypercore<T = Buffer> extends FeedBase {
   /** Sends an extension message to all peers. */
   extension(name: string, message: Buffer): void {
     for (const peer of this.peers) peer.extension(name, message)
+  }
+
+  /** Waits for the log to grow, for ever. */
+  #follow(): void {
+    this.update(null, (error) => {
+      if (error === null) this.#follow()
+      else if (!this.closed) this.tell("update-error", error)
+    })
   }
 
   #codecOf({ valueEncoding }: Pick<GetOptions, "valueEncoding">): Codec {

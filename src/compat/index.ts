@@ -6,7 +6,7 @@ import { Given } from "./feed/FeedBase.js"
 import type { CreateStorage } from "./feed/open.js"
 import { Hypercore } from "./Hypercore.js"
 import type { HypercoreOptions } from "./options.js"
-import { discoveryKey } from "./protocol.js"
+import { discoveryKeyOf } from "./crypto.js"
 
 /** Makes a feed, with or without `new`. */
 export interface HypercoreConstructor {
@@ -37,7 +37,7 @@ function construct(this: unknown, ...given: ConstructorParameters<typeof Hyperco
   return Reflect.construct(Hypercore, given, new.target ?? Hypercore) as object
 }
 
-export const hypercore = Object.assign(construct, { discoveryKey, fromFeed }) as unknown as HypercoreConstructor
+export const hypercore = Object.assign(construct, { discoveryKey: discoveryKeyOf, fromFeed }) as unknown as HypercoreConstructor
 Object.defineProperty(hypercore, "name", { value: "Hypercore" })
 Object.defineProperty(hypercore, "prototype", { value: Hypercore.prototype })
 

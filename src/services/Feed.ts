@@ -114,7 +114,8 @@ export interface Feed<A = Uint8Array, E = never> {
    */
   readonly append: (value: A) => Effect.Effect<number, AppendError | E>
   /**
-   * Adds blocks under one signature, all or none; answers the index of the first. (`object`: a string would be a batch of its
+   * Adds blocks under one signature, all or none; answers the index of the first. A batch of none adds nothing, and ends once all that was
+   * appended before is stored. (`object`: a string would be a batch of its
    * characters.)
    */
   readonly appendBatch: (values: Iterable<A> & object) => Effect.Effect<number, AppendError | E>

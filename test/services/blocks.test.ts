@@ -1,6 +1,6 @@
 /** append, get, getBatch, head, has, downloaded, seek: the log and what is held of it. */
 import { describe, expect } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { Feed, toHex } from "../../src/index.js"
 import { type Instrument, withInstrument } from "./InstrumentedStorage.js"
 import {
@@ -67,6 +67,17 @@ describe("append", () => {
       const append = feed.append("again")
       expect(feed.length).toBe(0)
       expect([yield* append, yield* append, yield* append]).toEqual([0, 1, 2])
+    })
+  )
+
+  onEachStorage("an empty batch ends once all that was appended before is stored", () =>
+    Effect.gen(function* () {
+      const feed = yield* Feed.open()
+      const before = yield* Effect.fork(feed.appendBatch(someBlocks(2)))
+      yield* Effect.yieldNow()
+      expect(yield* feed.appendBatch([])).toBe(2)
+      expect(feed.length).toBe(2)
+      expect(yield* Fiber.join(before)).toBe(0)
     })
   )
 

@@ -6,10 +6,9 @@ import { Effect, Exit, Redacted, Scope } from "effect"
 import { EventEmitter } from "node:events"
 import type { Feed, FeedEvent, Origin, Replication } from "../../index.js"
 import { type Codec, toCodec } from "../codecs.js"
-import { crypto } from "../crypto.js"
+import { discoveryKeyOf, randomBytes } from "../crypto.js"
 import { type LegacyError, ofCause } from "../LegacyError.js"
 import type { HypercoreOptions } from "../options.js"
-import { discoveryKey } from "../protocol.js"
 import { type LegacyPeer, NO_STATS, type PeerStats } from "../replication/LegacyPeer.js"
 import { LegacyStorage } from "../storage.js"
 import { toBuffer } from "../toBuffer.js"
@@ -39,6 +38,8 @@ export class FeedBase extends EventEmitter {
   readonly id: Buffer
   readonly sparse: boolean
   readonly allowPush: boolean
+  /** Whether a sparse feed follows the log's length by itself. */
+  protected readonly eagerUpdate: boolean
   readonly extensions: ReadonlyArray<string>
   /** Requests in flight at most, as given; else the link decides. */
   readonly givenMaxRequests: number | undefined
@@ -77,16 +78,17 @@ export class FeedBase extends EventEmitter {
     if (!(source instanceof Given) && typeof source !== "string" && typeof source !== "function") {
       throw new Error("Storage should be a function or string")
     }
-    this.id = bytesOf(given.id) ?? toBuffer(Effect.runSync(crypto().randomBytes(32)))
+    this.id = bytesOf(given.id) ?? randomBytes(32)
     this.live = given.live !== false
     this.sparse = given.sparse === true
     this.givenMaxRequests = given.maxRequests
     this.maxRequests = given.maxRequests || 16
     this.key = (isKey ? bytesOf(key) : null) ?? bytesOf(given.key)
-    this.discoveryKey = this.key && discoveryKey(this.key)
+    this.discoveryKey = this.key && discoveryKeyOf(this.key)
     this.secretKey = bytesOf(given.secretKey)
     this.writable = given.writable === true
     this.allowPush = given.allowPush === true
+    this.eagerUpdate = given.eagerUpdate === true
     this.extensions = [...(given.extensions ?? [])].sort()
     this.crypto = given.crypto ?? null
     this.#totals = given.stats === false ? null : { ...NO_STATS }

@@ -1,4 +1,7 @@
-/** Messages of a channel between the stream that hands them out and the fiber that takes them. */
+/**
+ * Messages of a channel between the stream that hands them out and the fiber that takes them: the other side's handshake first, and nothing
+ * before that.
+ */
 import { Effect } from "effect"
 import type { Wire } from "../../index.js"
 
@@ -8,6 +11,7 @@ const FULL_BYTES = 4 * 1024 * 1024
 export class Inbox {
   #messages: Array<Wire.Message> = []
   #bytes = 0
+  #greeted = false
   #closed = false
   #wake: (() => void) | undefined
   #drained: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
@@ -16,6 +20,13 @@ export class Inbox {
     if (this.#closed) return
     this.#messages.push(message)
     if (message._tag === "Data") this.#bytes += message.value?.length ?? 0
+    if (this.#greeted) this.#wake?.()
+  }
+
+  /** The handshake: from now on messages may be taken. */
+  greet(handshake: Wire.Handshake): void {
+    this.#greeted = true
+    this.#messages.unshift(handshake)
     this.#wake?.()
   }
 
@@ -43,7 +54,7 @@ export class Inbox {
       this.#wake = undefined
       resume(this.#take)
     }
-    if (this.#messages.length > 0 || this.#closed) return answer()
+    if ((this.#greeted && this.#messages.length > 0) || this.#closed) return answer()
     this.#wake = answer
     return Effect.sync(() => {
       this.#wake = undefined
@@ -52,7 +63,7 @@ export class Inbox {
 
   /** In the step in which they are handed on: who is interrupted before has taken nothing. */
   readonly #take = Effect.sync(() => {
-    const messages = this.#messages
+    const messages = this.#greeted ? this.#messages : []
     this.#messages = []
     this.#bytes = 0
     this.#drained?.resolve()

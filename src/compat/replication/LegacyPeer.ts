@@ -15,6 +15,7 @@ export interface PeerFeed extends EventEmitter {
   readonly allowPush: boolean
   readonly givenMaxRequests: number | undefined
   readonly stats: object | null
+  readonly has: (index: number) => boolean
 }
 
 export interface PeerOptions {
@@ -40,7 +41,7 @@ const MOST_REQUESTS = 16
 export class LegacyPeer {
   readonly inbox = new Inbox()
   /** The channel, once the feed is ready. */
-  stream: Protocol.Channel | null = null
+  stream: Protocol.ProtocolChannel | null = null
   remoteId: Buffer | null = null
   remoteAck = false
   readonly live: boolean
@@ -130,6 +131,10 @@ export class LegacyPeer {
   }
 
   onhave(message: Protocol.Have): void {
+    if (message.ack && this.ack && message.bitfield === null && this.feed.has(message.start)) {
+      // At once: callers count on hearing of it soon after the block was stored over there.
+      return void this.stream?.stream.emit("ack", message)
+    }
     this.inbox.push(Messages.have(message))
   }
 

@@ -1,5 +1,5 @@
 /** Messages as a protocol stream's decoder gives and takes them, and as `Wire` has them. */
-import type { Wire } from "../../index.js"
+import type { TreeNode, Wire } from "../../index.js"
 import { toBuffer } from "../toBuffer.js"
 import type * as Protocol from "../protocol.js"
 
@@ -49,12 +49,13 @@ export const data = (message: Protocol.Data): Wire.Message => ({
   _tag: "Data",
   index: message.index,
   value: message.value ?? undefined,
-  nodes: message.nodes ?? [],
+  // Positions are numbers: whether they are the right ones is for the proof to show.
+  nodes: message.nodes as ReadonlyArray<unknown> as ReadonlyArray<TreeNode>,
   signature: message.signature ?? undefined
 })
 
 /** Sends a message on a channel; false when it is none that a channel of this kind sends. */
-export const send = (channel: Protocol.Channel, message: Wire.Message): boolean => {
+export const send = (channel: Protocol.ProtocolChannel, message: Wire.Message): boolean => {
   switch (message._tag) {
     case "Info":
       channel.info({ uploading: message.uploading, downloading: message.downloading })

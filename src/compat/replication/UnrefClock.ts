@@ -7,13 +7,11 @@ import { Clock, Duration, Effect } from "effect"
 const clock = Clock.make()
 
 export const unrefClock: Clock.Clock = {
-  ...clock,
   [Clock.ClockTypeId]: Clock.ClockTypeId,
   unsafeCurrentTimeMillis: () => clock.unsafeCurrentTimeMillis(),
   unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
   currentTimeMillis: clock.currentTimeMillis,
   currentTimeNanos: clock.currentTimeNanos,
-  scheduler: clock.scheduler,
   sleep: (duration) =>
     Duration.toMillis(duration) === 0
       ? clock.sleep(duration)

@@ -17,18 +17,20 @@ export type OnPeer = (what: Replication.PeerNews, peer: LegacyPeer) => void
 /** What is used of a stream: as much as the real one has, too. */
 export type ProtocolStream = Protocol.Protocol
 
-/** Opens the feed on the stream; answers the fiber that replicates it, unless the stream refuses. */
+/** Opens the feed on the stream, and speaks of it once what was appended before is `stored`; answers the fiber that replicates it, unless the stream refuses. */
 export const attach = (
   feed: Replication.AnyFeed,
   stream: ProtocolStream,
   peer: LegacyPeer,
   key: Buffer,
-  onPeer: OnPeer
+  onPeer: OnPeer,
+  stored: Promise<void> | undefined
 ): Fiber.RuntimeFiber<void, unknown> | undefined => {
   const channel = stream.feed(key, { peer })
   if (channel === null || channel === undefined) return undefined
   peer.stream = channel
-  greet(stream, channel, peer)
+  if (stored === undefined) greet(stream, channel, peer)
+  else void stored.then(() => greet(stream, channel, peer))
   const { ack, download, live, upload } = peer.options
   const program = Replication.replicateMessages(feed, messagesOf(stream, channel, peer), {
     live,
@@ -37,7 +39,6 @@ export const attach = (
     upload,
     allowPush: peer.feed.allowPush,
     maxRequests: peer.options.maxRequests ?? peer.feed.givenMaxRequests,
-    onAck: (start, length) => void stream.emit("ack", { start, length, bitfield: null, ack: true }),
     onPeer: (what, info) => {
       peer.info ??= info
       onPeer(what, peer)
@@ -59,7 +60,7 @@ const endedEarly = (exit: Exit.Exit<void, unknown>): boolean =>
   (exit.cause.error as { readonly reason?: unknown }).reason === "ended-early"
 
 /** Hands on the other side's handshake, once it has opened this feed too: before that it would have to keep what we say. */
-const greet = (stream: ProtocolStream, channel: Protocol.Channel, peer: LegacyPeer): void => {
+const greet = (stream: ProtocolStream, channel: Protocol.ProtocolChannel, peer: LegacyPeer): void => {
   let greeted = false
   const look = (): void => {
     if (greeted || stream.remoteId === null || channel.remoteId < 0) return
@@ -77,7 +78,7 @@ const greet = (stream: ProtocolStream, channel: Protocol.Channel, peer: LegacyPe
       ack: peer.remoteAck,
       ordered: stream.remoteOrdered === true
     }
-    peer.inbox.push(handshake)
+    peer.inbox.greet(handshake)
   }
   stream.setMaxListeners(0)
   stream.on("handshake", look)
@@ -87,7 +88,7 @@ const greet = (stream: ProtocolStream, channel: Protocol.Channel, peer: LegacyPe
 
 const messagesOf = (
   stream: ProtocolStream,
-  channel: Protocol.Channel,
+  channel: Protocol.ProtocolChannel,
   peer: LegacyPeer
 ): Replication.MessageChannel => ({
   remote: "a protocol stream",

@@ -15,14 +15,13 @@ import { sign } from "./sign.js"
 type Result = Effect.Effect<number, AppendError>
 
 /**
- * Appends `blocks` as one batch; answers the index of the first (the length, when there are none). Interrupting it ends the
- * wait, not the append: a batch that stands in line is still committed, whole.
+ * Appends `blocks` as one batch; answers the index of the first (the length, when there are none: whose turn comes after all that was
+ * appended before). Interrupting it ends the wait, not the append: a batch that stands in line is still committed, whole.
  */
 export const append = (core: FeedCore, blocks: ReadonlyArray<Uint8Array>): Result => {
   const queue = core.appends
   const refused = refusal(blocks)
   if (refused !== undefined) return Effect.fail(refused)
-  if (blocks.length === 0) return Effect.map(whileWritable(core), () => core.tip.length)
   // No clean-up on interruption: registering one would cost more than all the rest of a grouped append.
   return Effect.async((resume) => {
     queue.waiting.push({ blocks, settle: resume })
@@ -94,6 +93,10 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
   const accepted = core.onwrite === undefined ? requests : yield* untilClosing(core, askHook(core, requests))
   if (accepted.length === 0) return
   const blocks = accepted.length === 1 ? accepted[0]!.blocks : accepted.flatMap((request) => request.blocks)
+  if (blocks.length === 0) {
+    for (const request of accepted) settle(request, Effect.succeed(core.tip.length))
+    return
+  }
   const plan = Append.plan(core.crypto.blake2b256, core.tip, blocks)
   const signature = yield* sign(core, plan.rootHash)
   yield* commit(core, Append.change(plan, signature))
