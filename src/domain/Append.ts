@@ -57,11 +57,11 @@ export const plan = (blake2b: Hash.Blake2b256, tip: Merkle.Tip, blocks: Readonly
   }
 }
 
-/** The signed plan as a change. */
-export const change = (plan: Plan, signature: Uint8Array): Change.Change => ({
+/** The signed plan as a change; nothing is signed in a static feed. */
+export const change = (plan: Plan, signature: Uint8Array | undefined): Change.Change => ({
   ...Change.none,
   writes: plan.writes,
-  signature: Change.signatureWrite(plan.tip.length, signature),
+  signature: signature && Change.signatureWrite(plan.tip.length, signature),
   bits: [
     { _tag: "Have", start: plan.start, end: plan.tip.length, held: true },
     { _tag: "Leaves", start: plan.start, end: plan.tip.length }

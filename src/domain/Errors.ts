@@ -82,12 +82,16 @@ export class InvalidSignature extends Schema.TaggedError<InvalidSignature>()("In
 const NOT_WRITABLE = {
   "no-secret-key": "this feed is not writable: its secret key is not here",
   "read-only": "this feed was opened read-only",
+  finalized: "this feed is finalized: nothing can be added to it",
   "signing-failed": "the signature could not be made"
 } as const
 
-/** The feed cannot be written: it has no secret key, was opened read-only, or its key did not sign this once, with why in `cause`. */
+/**
+ * The feed cannot be written: it has no secret key, was opened read-only, or is static and finalized; or its key did not sign this once,
+ * with why in `cause`.
+ */
 export class NotWritable extends Schema.TaggedError<NotWritable>()("NotWritable", {
-  reason: Schema.Literal("no-secret-key", "read-only", "signing-failed"),
+  reason: Schema.Literal("no-secret-key", "read-only", "finalized", "signing-failed"),
   cause: Schema.optional(Schema.Defect)
 }) {
   override get message(): string {
@@ -150,6 +154,7 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>()("Protocol
     "too-large", // a frame, a bitfield or a message above its limit
     "too-many", // channels, or messages on a channel that is not open, above their limit
     "other-feed", // both sides opened the connection with different feeds
+    "no-key", // a static feed is not finalized: there is nothing to know it by
     "no-nonce", // encryption was agreed on, but no nonce came
     "invalid-data", // a block or proof that does not verify
     "timeout", // nothing was heard for too long

@@ -14,6 +14,8 @@ export interface IdentityRequest {
   readonly openExisting: boolean
   readonly overwrite: boolean
   readonly storeSecretKey: boolean
+  /** Where a new key pair would be made, none is. */
+  readonly static: boolean
 }
 
 /** The `key` and `secret_key` files' bytes as read (empty when missing), and what else is there. */
@@ -28,7 +30,7 @@ export interface StoredIdentity {
 }
 
 export interface Identity {
-  /** `undefined`: a new key pair is to be made. */
+  /** `undefined`: a new key pair is to be made; none for a static feed, which gets its key when it is finalized. */
   readonly key: Uint8Array | undefined
   readonly secretKey: Uint8Array | undefined
   /** The directory holds this feed already, or a new one is made (over what is there, with `overwrite`). */
@@ -63,7 +65,7 @@ export const decide = (request: IdentityRequest, stored: StoredIdentity): Decisi
       ? Either.right<Identity>({ key: wanted, secretKey, action: "overwrite" })
       : decideStored(request, stored, wanted),
     (identity) =>
-      identity.key === undefined && !request.storeSecretKey
+      identity.key === undefined && !request.storeSecretKey && !request.static
         ? refuse("lost-key", "a new secret key that is not stored would be lost: give one")
         : Either.right(identity)
   )

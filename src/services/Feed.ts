@@ -19,7 +19,8 @@ import { type ClearError, clear } from "./feed/clear.js"
 import { close } from "./feed/close.js"
 import { type DownloadError, type DownloadOptions, download } from "./feed/download.js"
 import { events, unsafeListen } from "./feed/events.js"
-import { type FeedCore, withCore } from "./feed/FeedCore.js"
+import { type FinalizeError, finalize } from "./feed/finalize.js"
+import { type FeedCore, isAuthor, isStatic, withCore } from "./feed/FeedCore.js"
 import { type BatchOptions, type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
 import { downloaded, has } from "./feed/has.js"
 import { type CoreOptions, type OpenError, openCore } from "./feed/open.js"
@@ -41,6 +42,7 @@ export type {
   ClearError,
   DownloadError,
   DownloadOptions,
+  FinalizeError,
   GetError,
   IndexedSignature,
   OpenError,
@@ -73,9 +75,9 @@ export interface EncodedOptions<A, E> extends CoreOptions {
 
 /** An open feed of values `A`, whose encoding can fail with `E`. */
 export interface Feed<A = Uint8Array, E = never> {
-  /** 32 bytes: the public key, which names the feed and verifies it. */
+  /** 32 bytes: the public key, which names the feed and verifies it. A static feed has none, 0 bytes, until it is finalized. */
   readonly key: Uint8Array
-  /** 32 bytes: names the feed to those who know its key, without revealing it. */
+  /** 32 bytes: names the feed to those who know its key, without revealing it. With no key, 0 bytes. */
   readonly discoveryKey: Uint8Array
   /** 64 bytes (seed, then public key), where they are known: the feed's owner has them. `Redacted`, lest they be printed. */
   readonly secretKey: Redacted.Redacted<Uint8Array> | undefined
@@ -88,6 +90,8 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly claimedLength: number
   /** Bytes in the log, now. */
   readonly byteLength: number
+  /** Whether its log is signed by its key, and may grow. False for a static feed, as soon as it is known to be one: when it has a block. */
+  readonly live: boolean
   /** Can it be appended to, now? */
   readonly writable: boolean
   /** Can it be read, now? False once closed. */
@@ -171,6 +175,11 @@ export interface Feed<A = Uint8Array, E = never> {
    * and told to who listens or waits. Answers whether anything has changed; nothing can in a feed that was opened for writing.
    */
   readonly refresh: Effect.Effect<boolean, RefreshError>
+  /**
+   * Ends the writing of a static feed, and answers the key that it has from then on: the hash of its roots, so that whoever has the key can
+   * verify this log and no other. Appends that come later fail with `NotWritable`. Of a feed that has a key it answers that.
+   */
+  readonly finalize: Effect.Effect<Uint8Array, FinalizeError>
   /** Ends what is under way and frees the storage. Also happens when the scope closes. */
   readonly close: Effect.Effect<void, StorageError>
 }
@@ -206,10 +215,19 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
     Either.flatMap(takeAll(values), (all) => encodeAll(encoding, all))
   const appendBatch = (values: Iterable<A>): Effect.Effect<number, AppendError | E> =>
     Effect.suspend(() => Effect.flatMap(encodeBatch(values), (blocks) => append(core, blocks)))
+  let key = Uint8Array.from(core.key)
   return withCore(
     {
-      key: Uint8Array.from(core.key),
-      discoveryKey: core.discoveryKey,
+      get key() {
+        if (key.length !== core.key.length) key = Uint8Array.from(core.key)
+        return key
+      },
+      get discoveryKey() {
+        return core.discoveryKey
+      },
+      get live() {
+        return !isStatic(core)
+      },
       secretKey: core.secretKey && Redacted.make(Uint8Array.from(core.secretKey)),
       sparse: core.sparse,
       crypto: core.crypto.name,
@@ -221,7 +239,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
         return core.tip.byteLength
       },
       get writable() {
-        return core.secretKey !== undefined && !core.readOnly && !core.closed && core.broken === undefined
+        return isAuthor(core) && !core.readOnly && !core.closed && core.broken === undefined
       },
       get readable() {
         return !core.closed
@@ -263,6 +281,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
       put: (claim) => (isClaim(claim) ? put(core, claim) : Effect.fail(notAClaim)),
       audit: (options) => audit(core, options),
       update: (minLength, options) => update(core, minLength, options),
+      finalize: finalize(core),
       refresh: refresh(core),
       close: close(core)
     },

@@ -40,6 +40,7 @@ interface Row {
   readonly openExisting?: false
   readonly overwrite?: true
   readonly storeSecretKey?: false
+  readonly static?: true
   /** Stored. */
   readonly stored?: readonly [key: Uint8Array, secretKey: Uint8Array]
   readonly entries?: true
@@ -56,7 +57,8 @@ const decide = (row: Row): string => {
       createIfMissing: row.createIfMissing ?? true,
       openExisting: row.openExisting ?? true,
       overwrite: row.overwrite ?? false,
-      storeSecretKey: row.storeSecretKey ?? true
+      storeSecretKey: row.storeSecretKey ?? true,
+      static: row.static ?? false
     },
     {
       key: row.stored?.[0] ?? none,
@@ -217,6 +219,22 @@ describe("a secret key that is not to be stored is not generated: it would be lo
   ])
 })
 
+describe("a static feed has no key pair, where one would be made", () => {
+  const asStatic = { static: true } as const
+  table([
+    { ...asStatic, answer: "create - -" },
+    { ...asStatic, storeSecretKey: false, answer: "create - -" },
+    { ...asStatic, overwrite: true, stored: [key, secret], answer: "overwrite - -" },
+    { ...asStatic, createIfMissing: false, answer: "refused: missing" },
+    { ...asStatic, key, answer: "create A -" },
+    { ...asStatic, secretKey: secret, answer: "create A a" },
+    { ...asStatic, stored: [key, none], answer: "open A -" },
+    { ...asStatic, stored: [key, secret], answer: "open A a" },
+    { ...asStatic, entries: true, answer: "corrupt: key" },
+    { ...asStatic, entries: true, key, answer: "open A -" }
+  ])
+})
+
 describe("keys that are none", () => {
   const short = key.subarray(1)
   const long = new Uint8Array(33)
@@ -249,7 +267,8 @@ it("a refusal says what to do with words", () => {
       createIfMissing: true,
       openExisting: true,
       overwrite: false,
-      storeSecretKey: true
+      storeSecretKey: true,
+      static: false
     },
     { key, secretKey: none, entries: false, data: false }
   )
@@ -263,7 +282,8 @@ it("a refusal says what to do with words", () => {
       createIfMissing: true,
       openExisting: true,
       overwrite: false,
-      storeSecretKey: true
+      storeSecretKey: true,
+      static: false
     },
     { key: none, secretKey: none, entries: true, data: true }
   )

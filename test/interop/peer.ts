@@ -23,6 +23,7 @@ interface PeerFeed {
   readonly length: number
   readonly byteLength: number
   readonly writable: boolean
+  readonly live: boolean
   has(index: number): boolean
   digest(index: number): number
   on(event: "error", listener: (error: Error) => void): void
@@ -40,6 +41,7 @@ interface PeerFeed {
   proof(index: number, options: { digest: number }, done: Callback<PeerProof>): void
   put(index: number, block: Uint8Array, proof: PeerProof, done: (error: Error | null) => void): void
   audit(done: Callback<{ readonly valid: number; readonly invalid: number }>): void
+  finalize(done: (error: Error | null) => void): void
   close(done: (error: Error | null) => void): void
 }
 
@@ -90,6 +92,7 @@ export const openPeer = (hypercore: Hypercore, directory: string, ...rest: Reado
             ),
             ({ index, signature }) => call<boolean>((done) => feed.verify(index, signature, done))
           ),
+          finalize: call<void>((done) => feed.finalize((e) => done(e, undefined))),
           close: Effect.suspend(() => {
             if (!open) return Effect.void
             open = false

@@ -2,11 +2,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as path from "node:path"
-import { Feed, type Proof } from "../../src/index.js"
+import { Feed } from "../../src/index.js"
 import { layer } from "../../src/node.js"
-import type { Position } from "../../src/domain/FlatTree.js"
 import { temporaryDirectory } from "../temporaryDirectory.js"
-import { type PeerProof, openPeer, peers } from "./peer.js"
+import { openPeer, peers } from "./peer.js"
+import { forPeer, ofPeer } from "./proofs.js"
 
 const LENGTH = 9000
 const blockOf = (index: number): Buffer => Buffer.from(`block ${index} `.repeat(index % 4))
@@ -14,17 +14,6 @@ const blocks = Array.from({ length: LENGTH }, (_, index) => blockOf(index))
 
 /** Blocks in an order that meets empty readers, neighbours, other roots and blocks that are there already. */
 const wanted = [4321, 0, 8999, 8998, 4320, 1, 8192, 8191, 4321, 77, 76, 78, 6000]
-
-const ofPeer = (proof: PeerProof): Proof => ({
-  nodes: proof.nodes.map(({ index, hash, size }) => ({ index: index as Position, hash, size })),
-  ...(proof.signature === null ? {} : { signature: proof.signature })
-})
-
-// The peer empties the list of nodes that it is given, and wants Buffers.
-const forPeer = (proof: Proof): PeerProof => ({
-  nodes: proof.nodes.map(({ index, hash, size }) => ({ index, hash: Buffer.from(hash), size })),
-  signature: proof.signature === undefined ? null : Buffer.from(proof.signature)
-})
 
 describe.each(peers)("%s", (_, hypercore) => {
   it.scoped("its proofs are put here; it then opens the sparse directory", () =>

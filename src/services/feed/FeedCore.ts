@@ -4,8 +4,10 @@
  */
 import { Deferred, Effect, type Runtime, type Scope } from "effect"
 import type { Bitfield } from "../../domain/Bitfield.js"
+import { equals } from "../../domain/Bytes.js"
 import { BadArgument, FeedClosed, NotWritable, StorageError } from "../../domain/Errors.js"
 import type { FeedEvent, Origin } from "../../domain/FeedEvent.js"
+import * as Hash from "../../domain/Hash.js"
 import type { Tip } from "../../domain/Merkle.js"
 import type { Offsets } from "../../domain/Offsets.js"
 import type { CryptoService } from "../Crypto.js"
@@ -31,8 +33,10 @@ export type OnWrite = (index: number, block: Uint8Array, from?: unknown) => Effe
 export type Listener = (event: FeedEvent, origin?: Origin) => void
 
 export interface FeedCore {
-  readonly key: Uint8Array
-  readonly discoveryKey: Uint8Array
+  /** 32 bytes; none in a static feed that is not finalized. */
+  key: Uint8Array
+  /** As many. */
+  discoveryKey: Uint8Array
   readonly secretKey: Uint8Array | undefined
   readonly readOnly: boolean
   readonly sparse: boolean
@@ -115,8 +119,18 @@ export const whileStorable = (
   return core.broken === undefined ? Effect.void : Effect.fail(core.broken)
 }
 
+/** Whether the feed is a static one that is still written: it has no key yet. */
+export const isUnfinalized = (core: FeedCore): boolean => core.key.length === 0
+
+/** Whether the feed is written here: by who has the secret key, or, if it is static, until it is finalized. */
+export const isAuthor = (core: FeedCore): boolean => core.secretKey !== undefined || isUnfinalized(core)
+
+/** Whether nothing of the feed is signed: its key is the hash of its roots, or will be. A hash is no public key of a pair. */
+export const isStatic = (core: FeedCore): boolean =>
+  isUnfinalized(core) || equals(Hash.rootHash(core.crypto.blake2b256, core.tip.roots), core.key)
+
 /** Fails when the feed cannot be appended to. */
 export const whileWritable = (core: FeedCore): Effect.Effect<void, FeedClosed | NotWritable | StorageError> =>
-  core.secretKey === undefined && !core.closed && !core.readOnly
-    ? Effect.fail(new NotWritable({ reason: "no-secret-key" }))
-    : whileStorable(core)
+  isAuthor(core) || core.closed || core.readOnly
+    ? whileStorable(core)
+    : Effect.fail(new NotWritable({ reason: isStatic(core) ? "finalized" : "no-secret-key" }))

@@ -9,7 +9,7 @@ import * as Append from "../../domain/Append.js"
 import { BadArgument, WriteRefused } from "../../domain/Errors.js"
 import type { AppendError, AppendRequest } from "./AppendQueue.js"
 import { commit } from "./commit.js"
-import { type FeedCore, untilClosing, whileWritable } from "./FeedCore.js"
+import { type FeedCore, isUnfinalized, untilClosing, whileWritable } from "./FeedCore.js"
 import { sign } from "./sign.js"
 
 type Result = Effect.Effect<number, AppendError>
@@ -98,7 +98,7 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
     return
   }
   const plan = Append.plan(core.crypto.blake2b256, core.tip, blocks)
-  const signature = yield* sign(core, plan.rootHash)
+  const signature = isUnfinalized(core) ? undefined : yield* sign(core, plan.rootHash)
   yield* commit(core, Append.change(plan, signature))
   let start = plan.start
   for (const request of accepted) {

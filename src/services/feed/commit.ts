@@ -14,7 +14,7 @@ import * as BitfieldIndex from "../../domain/BitfieldIndex.js"
 import * as FlatTree from "../../domain/FlatTree.js"
 import type { FeedEvent, Origin } from "../../domain/FeedEvent.js"
 import * as Sleep from "../../domain/Sleep.js"
-import type { FeedCore } from "./FeedCore.js"
+import { type FeedCore, isAuthor, isUnfinalized } from "./FeedCore.js"
 
 /** Stores `change` and makes it so. The caller holds `core.writer`. Never interrupted half-way. */
 export const commit: (core: FeedCore, change: Change) => Effect.Effect<void, StorageError> =
@@ -72,9 +72,16 @@ const breakFeed = (core: FeedCore, error: StorageError) =>
 
 /**
  * Stores the bitfield's changed pages. After a signature a failure is no failure: reopening derives these bits from the
- * signed tree, and the pages stay dirty, so that the next commit stores them. Otherwise the bits are all there is.
+ * signed tree, and the pages stay dirty, so that the next commit stores them. In a static feed `finalize` sees to them: until then it
+ * cannot be reopened. Otherwise the bits are all there is.
  */
 const storeBitfield = (core: FeedCore, change: Change) =>
+  change.signature !== undefined || isUnfinalized(core)
+    ? Effect.ignore(storePages(core, false))
+    : storePages(core, core.durability === "power")
+
+/** Stores the bitfield's changed pages, which stay so until that has succeeded. */
+export const storePages = (core: FeedCore, sync: boolean): Effect.Effect<void, StorageError> =>
   Effect.suspend(() => {
     const pages = core.bitfield.pages.dirty()
     if (pages.length === 0) return Effect.void
@@ -84,11 +91,7 @@ const storeBitfield = (core: FeedCore, change: Change) =>
       parts: [bytes]
     }))
     const written = Effect.map(core.files.write(writes), () => core.bitfield.pages.clean())
-    const stored =
-      core.durability === "power" && change.signature === undefined
-        ? Effect.zipRight(written, core.files.sync(["bitfield"]))
-        : written
-    return change.signature === undefined ? stored : Effect.ignore(stored)
+    return sync ? Effect.zipRight(written, core.files.sync(["bitfield"])) : written
   })
 
 /** Sets the bits in memory, in the order given. */
@@ -132,7 +135,7 @@ export const announce = (
     if (bit.held) held.push(bit)
     else core.contiguous = Math.min(core.contiguous, bit.start)
   }
-  if (core.secretKey === undefined && held.length > 0) announceSync(core)
+  if (!isAuthor(core) && held.length > 0) announceSync(core)
   core.demand.settle(held)
 }
 

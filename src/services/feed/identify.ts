@@ -21,6 +21,7 @@ export interface IdentifyOptions {
   readonly openExisting?: boolean
   readonly overwrite?: boolean
   readonly storeSecretKey?: boolean
+  readonly static?: boolean
   readonly readOnly?: boolean
 }
 
@@ -42,7 +43,8 @@ export const identify = (
         createIfMissing: options.createIfMissing !== false && !readOnly,
         openExisting: options.openExisting !== false,
         overwrite,
-        storeSecretKey: options.storeSecretKey !== false
+        storeSecretKey: options.storeSecretKey !== false,
+        static: options.static === true
       },
       {
         key,

@@ -2,6 +2,7 @@
 import { Deferred, Effect, ExecutionStrategy, Exit, Scope } from "effect"
 import { Bitfield } from "../../domain/Bitfield.js"
 import { BitfieldPages, PAGE_SIZE } from "../../domain/BitfieldPages.js"
+import { empty } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
 import { type CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
 import { FEED_PATH_RULE, isFeedPath } from "../../domain/FeedPath.js"
@@ -43,6 +44,11 @@ export interface CoreOptions {
    * pair would be made the opening is refused, because nobody would ever have its secret key.
    */
   readonly storeSecretKey?: boolean
+  /**
+   * Make a static feed, where a new key pair would be made: it has no key, and nothing is signed, until `finalize` makes its key of its
+   * content and ends its writing. One that is left before that cannot be opened again. Default false.
+   */
+  readonly static?: boolean
   /** Download only what is asked for. Default false. */
   readonly sparse?: boolean
   /** Take no lock and store nothing; another process may be writing. Default false. */
@@ -112,10 +118,7 @@ interface Opening {
 const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
   Effect.gen(function* () {
     const { files, identity } = opening
-    const keys =
-      identity.key === undefined
-        ? yield* opening.crypto.keyPair()
-        : { publicKey: identity.key, secretKey: identity.secretKey }
+    const keys = yield* keysOf(opening)
     if (identity.action === "overwrite") yield* wipe(files)
     const bitfieldSize = yield* files.size("bitfield")
     const pages = yield* readBitfield(files, bitfieldSize)
@@ -134,6 +137,14 @@ interface Keys {
   readonly secretKey: Uint8Array | undefined
 }
 
+const keysOf = ({ crypto, identity, options }: Opening): Effect.Effect<Keys> => {
+  const { key, secretKey } = identity
+  if (key !== undefined) return Effect.succeed({ publicKey: key, secretKey })
+  return options.static === true
+    ? Effect.succeed({ publicKey: empty, secretKey: undefined })
+    : crypto.keyPair()
+}
+
 const makeCore = (
   { options, files, crypto, lifetime, scope }: Opening,
   keys: Keys,
@@ -143,7 +154,8 @@ const makeCore = (
     return {
       // Copies: the caller may wipe a secret key once the feed is open.
       key: Uint8Array.from(keys.publicKey),
-      discoveryKey: Hash.discoveryKey(crypto.blake2b256, keys.publicKey),
+      discoveryKey:
+        keys.publicKey.length === 0 ? empty : Hash.discoveryKey(crypto.blake2b256, keys.publicKey),
       secretKey: keys.secretKey && Uint8Array.from(keys.secretKey),
       readOnly: options.readOnly === true,
       sparse: options.sparse === true,
@@ -207,7 +219,7 @@ const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes) =>
     if (storesSecret && (yield* core.files.size("secret_key")) < Sleep.SECRET_KEY_SIZE) {
       writes.push({ file: "secret_key", offset: 0, parts: [secretKey] })
     }
-    if ((yield* core.files.size("key")) < Sleep.KEY_SIZE)
+    if (core.key.length > 0 && (yield* core.files.size("key")) < Sleep.KEY_SIZE)
       writes.push({ file: "key", offset: 0, parts: [core.key] })
     const entrySizes = {
       signatures: Sleep.SIGNATURE_SIZE,

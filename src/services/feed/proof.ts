@@ -10,7 +10,7 @@ import {
 import type { TreeNode } from "../../domain/Node.js"
 import type { Proof } from "../../domain/Proof.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
-import { type FeedCore, isIndex, whileOpen } from "./FeedCore.js"
+import { type FeedCore, isIndex, isStatic, whileOpen } from "./FeedCore.js"
 import { readNodes, readSignature } from "./readNodes.js"
 
 export interface ProofOptions {
@@ -46,8 +46,8 @@ export const proof = (
     }
     if (plan.verifiedBy === 0) return { nodes }
     const signature = yield* readSignature(core.files, plan.verifiedBy)
-    if (signature === undefined) return yield* new BlockUnavailable({ index, reason: "not-held" })
-    return { nodes, signature }
+    if (signature !== undefined) return { nodes, signature }
+    return isStatic(core) ? { nodes } : yield* new BlockUnavailable({ index, reason: "not-held" })
   })
 
 /** What we have on the way from block `index` to a root, as `ProofOptions.digest` of a request. */

@@ -79,8 +79,8 @@ export const findSigned = (
       end = start
       entries = SCAN_ENTRIES
     }
-    // No signature at all: a finalized feed, or nothing that could be trusted.
-    const unsigned = claims.signatures === 0 ? yield* proveLength(core, claims.bits) : undefined
+    // No signature at all (blank entries may tell of bits that were forgotten): a finalized feed, or nothing that could be trusted.
+    const unsigned = signed === 0 ? yield* proveLength(core, claims.bits) : undefined
     return { tip: unsigned ?? Merkle.emptyTip, claimed, signed }
   })
 

@@ -4,7 +4,7 @@ import type { CorruptStorage, FeedClosed, StorageError } from "../../domain/Erro
 import type { TreeNode } from "../../domain/Node.js"
 import type { Claim } from "../../domain/Proof.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
-import { type FeedCore, whileOpen } from "./FeedCore.js"
+import { type FeedCore, isStatic, whileOpen } from "./FeedCore.js"
 import { checkRun, readRun } from "./readBlocks.js"
 import { readNodes, readSignature } from "./readNodes.js"
 
@@ -63,6 +63,8 @@ export const serve: (
   const claims: Array<Claim> = []
   const missing = missingAt.filter((place) => place < count).map((place) => asked[place]!.index)
   const signatures = new Map<number, Uint8Array | undefined>()
+  let unsigned: boolean | undefined
+  const isUnsigned = () => (unsigned ??= isStatic(core))
   let at = 0
   for (let i = 0; i < answered.length; i++) {
     const { ask, plan } = answered[i]!
@@ -73,7 +75,8 @@ export const serve: (
     }
     const signature = signatures.get(plan.verifiedBy)
     const block = blocks[i]
-    if (!isWhole(own) || block === "lost" || (plan.verifiedBy > 0 && signature === undefined)) {
+    const isVouchedFor = plan.verifiedBy === 0 || signature !== undefined || isUnsigned()
+    if (!isWhole(own) || block === "lost" || !isVouchedFor) {
       missing.push(ask.index)
     } else claims.push({ index: ask.index, block, proof: { nodes: own, signature } })
   }

@@ -2,7 +2,7 @@
 import { Chunk, Duration, Effect, Option, Stream } from "effect"
 import { BadArgument, FeedClosed } from "../../domain/Errors.js"
 import { readHeld } from "./readBlocks.js"
-import type { FeedCore } from "./FeedCore.js"
+import { type FeedCore, isAuthor } from "./FeedCore.js"
 import { type GetError, whenHeld } from "./get.js"
 
 export interface ReadOptions {
@@ -44,7 +44,7 @@ export const stream = (core: FeedCore, options: ReadOptions = {}): Stream.Stream
     const start = options.tail === true ? core.tip.length : (options.start ?? 0)
     const end = endOf(core, options)
     const blocks = Stream.unfoldChunkEffect(start, (next) => readChunk(core, next, end(), options))
-    if (options.wait === false || core.secretKey !== undefined) return blocks
+    if (options.wait === false || isAuthor(core)) return blocks
     // What is read next is fetched first, ahead of the reading.
     const last = options.end ?? Number.POSITIVE_INFINITY
     return Stream.unwrapScoped(
