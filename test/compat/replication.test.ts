@@ -1,0 +1,107 @@
+/** `replicate()` of the façade with the real peers', in one process: streams piped into each other, shared, and each other's. */
+import { createRequire } from "node:module"
+import type { Duplex } from "node:stream"
+import { describe, expect, it } from "vitest"
+import { protocol } from "../../src/compat/protocol.js"
+import type { ReplicateOptions } from "../../src/compat/options.js"
+import { protocol as realProtocol } from "../reference/peerWire.js"
+import { called, ends, join, type Maker, once, pair, values } from "./peers.js"
+
+const COMBINATIONS: ReadonlyArray<readonly [Maker, Maker]> = [
+  ["ours", "ours"],
+  ["ours", "7.7.1"],
+  ["7.7.1", "ours"],
+  ["ours", "6.25.2"],
+  ["6.25.2", "ours"]
+]
+
+const someBlocks = (count: number): ReadonlyArray<Buffer> =>
+  Array.from({ length: count }, (_, i) => Buffer.alloc((i * 37) % 300, i))
+
+describe.each(COMBINATIONS)("%s to %s", (from, to) => {
+  for (const encrypt of [true, false]) {
+    it(`copies the whole feed and ends, encrypt: ${encrypt}`, async () => {
+      const blocks = someBlocks(300)
+      const [author, reader] = await pair(from, to, blocks)
+      const [a, b] = [author.replicate({ encrypt }), reader.replicate({ encrypt })]
+      const over = ends(a, b)
+      join(a, b)
+      await over
+      expect(await values(reader)).toEqual(blocks)
+      // 6.25.2 counts nothing.
+      if (to !== "6.25.2") {
+        expect(reader.stats!.totals).toMatchObject({ downloadedBlocks: 300, uploadedBlocks: 0 })
+      }
+      if (from !== "6.25.2") {
+        expect(author.stats!.totals).toMatchObject({ downloadedBlocks: 0, uploadedBlocks: 300 })
+      }
+    })
+  }
+
+  it("follows a live feed, and tells of each block and peer", async () => {
+    const [author, reader] = await pair(from, to, ["a"])
+    const [a, b] = [author.replicate({ live: true }), reader.replicate({ live: true })]
+    const downloads: Array<unknown> = []
+    reader.on("download", (index, data, peer) => downloads.push([index, String(data), peer === reader.peers[0]]))
+    join(a, b)
+    await called((callback) => void reader.get(0, callback))
+    await called((callback) => void author.append(["b", "c"], callback))
+    expect(await called((callback) => void reader.get(2, callback))).toEqual(Buffer.from("c"))
+    await called((callback) => void reader.get(1, callback))
+    expect(downloads.sort()).toEqual([
+      [0, "a", true],
+      [1, "b", true],
+      [2, "c", true]
+    ])
+    expect(author.peers).toHaveLength(1)
+    const gone = once(author, "peer-remove")
+    a.destroy()
+    b.destroy()
+    await gone
+    expect(author.peers).toHaveLength(0)
+  })
+
+  it("fetches single blocks of a sparse feed, seeks and updates", async () => {
+    const [author, reader] = await pair(from, to, someBlocks(40), { sparse: true })
+    const [a, b] = [author.replicate({ live: true }), reader.replicate({ live: true })]
+    join(a, b)
+    expect(await called((callback) => void reader.get(33, callback))).toEqual(someBlocks(40)[33])
+    expect(reader.downloaded()).toBe(1)
+    const place = await new Promise((resolve, reject) => {
+      reader.seek(1000, (error, index, offset) => (error ? reject(error) : resolve([index, offset])))
+    })
+    expect(place).toEqual(
+      await new Promise((resolve) => author.seek(1000, (_, index, offset) => resolve([index, offset])))
+    )
+    await called((callback) => void author.append("more", callback))
+    await called((callback) => void reader.update(41, callback))
+    expect(reader.length).toBe(41)
+    await called((callback) => void reader.download({ start: 3, end: 7 }, callback))
+    expect(reader.has(3, 7)).toBe(true)
+    a.destroy()
+    b.destroy()
+  })
+})
+
+/** Feeds on one stream of each kind, at each end. */
+const streams: ReadonlyArray<readonly [string, (options: object) => Duplex]> = [
+  ["our protocol", (options) => protocol(options)],
+  ["the real protocol", (options) => realProtocol(options)]
+]
+
+describe.each(streams)("a stream of %s, which others opened", (_, open) => {
+  it.each(streams)("carries several feeds to one of %s", async (__, openOther) => {
+    const [one, two] = await Promise.all([pair("ours", "ours", ["a", "b"]), pair("ours", "ours", ["c"])])
+    const [a, b] = [open({ expectedFeeds: 2 }), openOther({ expectedFeeds: 2 })]
+    const over = ends(a, b)
+    for (const [author, reader] of [one, two]) {
+      const back = author.replicate({ stream: a } as unknown as ReplicateOptions)
+      expect(back).toBe(a)
+      reader.replicate({ stream: b } as unknown as ReplicateOptions)
+    }
+    join(a, b)
+    await over
+    expect((await values(one[1])).map(String)).toEqual(["a", "b"])
+    expect((await values(two[1])).map(String)).toEqual(["c"])
+  })
+})
