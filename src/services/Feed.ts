@@ -210,11 +210,6 @@ const unlessClosed = <A, E>(reading: Effect.Effect<A, E>): Effect.Effect<A, E | 
   Effect.mapError(reading, toFeedClosed)
 
 const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> => {
-  const decode = (block: Uint8Array): Effect.Effect<A, E> => encoding.decode(block)
-  const encodeBatch = (values: Iterable<A>) =>
-    Either.flatMap(takeAll(values), (all) => encodeAll(encoding, all))
-  const appendBatch = (values: Iterable<A>): Effect.Effect<number, AppendError | E> =>
-    Effect.suspend(() => Effect.flatMap(encodeBatch(values), (blocks) => append(core, blocks)))
   let key = Uint8Array.from(core.key)
   return withCore(
     {
@@ -248,26 +243,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
         return events(core)
       },
       unsafeListen: (listener) => unsafeListen(core, listener),
-      append: (value) =>
-        Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, [block]))),
-      appendBatch,
-      sink: Sink.ignoreLeftover(
-        Sink.foldChunksEffect(
-          0,
-          () => true,
-          (total, values: Chunk.Chunk<A>) => Effect.as(appendBatch(values), total + values.length)
-        )
-      ),
-      get: (index, options) => Effect.flatMap(unlessClosed(get(core, index, options)), decode),
-      getBatch: (start, end, options) =>
-        Effect.flatMap(unlessClosed(getBatch(core, start, end, options)), (blocks) =>
-          decodeAll(encoding, blocks)
-        ),
-      head: (options) => Effect.flatMap(unlessClosed(head(core, options)), decode),
-      stream: (options) =>
-        Stream.mapChunksEffect(Stream.mapError(stream(core, options), toFeedClosed), (blocks) =>
-          Effect.map(decodeAll(encoding, Chunk.toReadonlyArray(blocks)), Chunk.unsafeFromArray)
-        ),
+      ...valuesOf(core, encoding),
       has: (start, end) => has(core, start, end),
       downloaded: (start, end) => downloaded(core, start, end),
       download: (options) => download(core, options),
@@ -287,6 +263,39 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
     },
     core
   )
+}
+
+type Values = "append" | "appendBatch" | "sink" | "get" | "getBatch" | "head" | "stream"
+
+/** The operations on values, which blocks are for the rest. */
+const valuesOf = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Pick<Feed<A, E>, Values> => {
+  const decode = (block: Uint8Array): Effect.Effect<A, E> => encoding.decode(block)
+  const encodeBatch = (values: Iterable<A>) =>
+    Either.flatMap(takeAll(values), (all) => encodeAll(encoding, all))
+  const appendBatch = (values: Iterable<A>): Effect.Effect<number, AppendError | E> =>
+    Effect.suspend(() => Effect.flatMap(encodeBatch(values), (blocks) => append(core, blocks)))
+  return {
+    append: (value) =>
+      Effect.suspend(() => Effect.flatMap(encoding.encode(value), (block) => append(core, [block]))),
+    appendBatch,
+    sink: Sink.ignoreLeftover(
+      Sink.foldChunksEffect(
+        0,
+        () => true,
+        (total, values: Chunk.Chunk<A>) => Effect.as(appendBatch(values), total + values.length)
+      )
+    ),
+    get: (index, options) => Effect.flatMap(unlessClosed(get(core, index, options)), decode),
+    getBatch: (start, end, options) =>
+      Effect.flatMap(unlessClosed(getBatch(core, start, end, options)), (blocks) =>
+        decodeAll(encoding, blocks)
+      ),
+    head: (options) => Effect.flatMap(unlessClosed(head(core, options)), decode),
+    stream: (options) =>
+      Stream.mapChunksEffect(Stream.mapError(stream(core, options), toFeedClosed), (blocks) =>
+        Effect.map(decodeAll(encoding, Chunk.toReadonlyArray(blocks)), Chunk.unsafeFromArray)
+      )
+  }
 }
 
 const notAClaim = new BadArgument({
