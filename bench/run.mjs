@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { workloads as allWorkloads } from "./workloads.mjs"
 
-const CONTENDERS = ["ours", "ours-portable", "hypercore-7", "hypercore-11"]
+const CONTENDERS = ["ours", "ours-portable", "compat", "hypercore-7", "hypercore-11"]
 const PEERS = ["hypercore-7", "hypercore-11"]
 const TIME_LIMIT = 180_000
 
@@ -222,12 +222,20 @@ const measureAll = async ({ rounds, workloads, quick }, contenders, root) => {
   return results
 }
 
+const ratioOf = (figures, one, other) =>
+  one in figures && other in figures ? figures[one].rate / figures[other].rate : undefined
+
 /** Ours against the faster of the peers. */
 const compare = (figures) => {
   const peers = PEERS.filter((name) => name in figures)
   if (!("ours" in figures) || peers.length === 0) return {}
   const better = peers.reduce((a, b) => (figures[b].rate > figures[a].rate ? b : a))
-  return { betterPeer: better, ratio: figures.ours.rate / figures[better].rate }
+  return {
+    betterPeer: better,
+    ratio: figures.ours.rate / figures[better].rate,
+    // The same program on both.
+    compat: ratioOf(figures, "compat", "hypercore-7")
+  }
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -248,12 +256,13 @@ const cell = ({ figures, errors, unit }, name) => {
 const printTable = (results, contenders) => {
   const names = contenders.map(({ contender }) => contender)
   const rows = [
-    ["workload", ...names, "ours / better peer", "aim"],
+    ["workload", ...names, "ours / better peer", "aim", "compat / hypercore-7"],
     ...results.map((result) => [
       result.title,
       ...names.map((name) => cell(result, name)),
       formatRatio(result.ratio),
-      `${result.aim}x`
+      `${result.aim}x`,
+      formatRatio(result.compat)
     ])
   ]
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
