@@ -15,7 +15,7 @@ import type { Crypto } from "./Crypto.js"
 import { append } from "./feed/append.js"
 import type { AppendError } from "./feed/AppendQueue.js"
 import { type AuditError, type AuditOptions, type AuditReport, audit } from "./feed/audit.js"
-import { type ClearError, clear } from "./feed/clear.js"
+import { type ClearError, type ClearOptions, clear } from "./feed/clear.js"
 import { close } from "./feed/close.js"
 import { type DownloadError, type DownloadOptions, download } from "./feed/download.js"
 import { events, unsafeListen } from "./feed/events.js"
@@ -40,6 +40,7 @@ export type {
   AuditReport,
   BatchOptions,
   ClearError,
+  ClearOptions,
   DownloadError,
   DownloadOptions,
   FinalizeError,
@@ -148,7 +149,7 @@ export interface Feed<A = Uint8Array, E = never> {
    */
   readonly download: (options?: DownloadOptions) => Effect.Effect<void, DownloadError>
   /** Drops block `start`, or [start, end), from the storage; they stay provable. */
-  readonly clear: (start: number, end?: number) => Effect.Effect<void, ClearError>
+  readonly clear: (start: number, end?: number, options?: ClearOptions) => Effect.Effect<void, ClearError>
   /** The block that holds a byte of the log, and where in it. */
   readonly seek: (byteOffset: number, options?: SeekOptions) => Effect.Effect<SeekResult, SeekError>
 
@@ -246,7 +247,7 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
       has: (start, end) => has(core, start, end),
       downloaded: (start, end) => downloaded(core, start, end),
       download: (options) => download(core, options),
-      clear: (start, end) => clear(core, start, end),
+      clear: (start, end, options) => clear(core, start, end, options),
       seek: (byteOffset, options) => unlessClosed(seek(core, byteOffset, options)),
       signature: (index) => unlessClosed(signature(core, index)),
       verify: (index, bytes) => unlessClosed(verify(core, index, bytes)),

@@ -94,7 +94,7 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
   const accepted = core.onwrite === undefined ? requests : yield* untilClosing(core, askHook(core, requests))
   if (accepted.length === 0) return
   const blocks = accepted.length === 1 ? accepted[0]!.blocks : accepted.flatMap((request) => request.blocks)
-  const plan = Append.plan(core.crypto.blake2b256, core.tip, blocks)
+  const plan = Append.plan(core.crypto.blake2b256, core.tip, blocks, core.indexing)
   const signature = isUnfinalized(core) ? undefined : yield* sign(core, plan.rootHash)
   yield* commit(core, Append.change(plan, signature))
   let start = plan.start
