@@ -2,10 +2,10 @@
  * The feed as callers of hypercore 6 and 7 know it: callbacks and events in front of `Feed`'s programs, which do the work. Whatever is called
  * before the feed is open waits until it is. A callback that is left out becomes a promise.
  */
-import { Effect } from "effect"
+import { Effect, Either, Exit } from "effect"
 import type { Readable, Writable } from "node:stream"
 import { type Feed, Replication, type TreeNode } from "../index.js"
-import { type Callback, call, orPromise, refusing } from "./callback.js"
+import { type Callback, call, orPromise, refusing, tellExit } from "./callback.js"
 import { type Codec, toCodec } from "./codecs.js"
 import { FeedBase } from "./feed/FeedBase.js"
 import { readStream, type ReadStreamOptions } from "./feed/readStream.js"
@@ -55,6 +55,13 @@ const nothing = (): [] => []
 const one = <A>(value: A): [A] => [value]
 const ignore = (): void => {}
 
+/** The blocks of a batch, or what the codec threw at one of its values. */
+const encodeAll = (
+  codec: Codec,
+  batch: ReadonlyArray<unknown>
+): Either.Either<ReadonlyArray<Uint8Array>, unknown> =>
+  Either.try({ try: () => batch.map((value) => codec.encode(value)), catch: (error) => error })
+
 /** Options may be left out before a callback. */
 const sort = <O, C>(options: O | C | null | undefined, callback: C | undefined): readonly [O | undefined, C | undefined] =>
   typeof options === "function" ? [undefined, options as C] : [(options as O | null) ?? undefined, callback]
@@ -69,7 +76,6 @@ export class Hypercore<T = Buffer> extends FeedBase {
   readonly #waits = new Waits()
   /** Appends under way. */
   #appending = 0
-  readonly #appended = Effect.sync(() => void this.#appending--)
 
   constructor(...given: ConstructorParameters<typeof FeedBase>) {
     super(...given)
@@ -86,21 +92,12 @@ export class Hypercore<T = Buffer> extends FeedBase {
   /** Adds a value, or all of an array; calls back with the index of the first. */
   append(values: T | ReadonlyArray<T>, callback?: Callback<[number]>): Promise<number> | undefined {
     const batch: ReadonlyArray<unknown> = Array.isArray(values) ? values : [values]
-    this.#appending++
-    return this.#run(
-      callback,
-      (feed) =>
-        Effect.ensuring(
-          Effect.suspend(() => feed.appendBatch(batch.map((value) => this.codec.encode(value)))),
-          this.#appended
-        ),
-      one
-    )
+    return this.#append(batch, callback)
   }
 
   /** Calls back when all that was appended before is stored. */
   flush(callback?: Callback<[number]>): Promise<number> | undefined {
-    return this.#run(callback, (feed) => feed.appendBatch([]), one)
+    return this.#append([], callback)
   }
 
   get(index: number, callback: Callback<[T]>): void
@@ -369,6 +366,25 @@ export class Hypercore<T = Buffer> extends FeedBase {
   /** Sends an extension message to all peers. */
   extension(name: string, message: Buffer): void {
     for (const peer of this.peers) peer.extension(name, message)
+  }
+
+  /** Not by a fiber each: callers who append block by block would pay more for those than for all the rest. */
+  #append(batch: ReadonlyArray<unknown>, callback: Callback<[number]> | undefined): Promise<number> | undefined {
+    const told = orPromise(callback)
+    this.#appending++
+    const settle = (exit: Exit.Exit<number, unknown>): void => {
+      this.#appending--
+      tellExit(exit, told.callback, one)
+    }
+    this.whenOpen(
+      (feed) => {
+        const blocks = encodeAll(this.codec, batch)
+        if (Either.isLeft(blocks)) settle(Exit.die(blocks.left))
+        else feed.unsafeAppend(blocks.right, settle)
+      },
+      (error) => settle(Exit.die(error))
+    )
+    return told.promise
   }
 
   /** Waits for the log to grow, for ever. */

@@ -18,20 +18,28 @@ export interface CallOptions {
   readonly interrupted?: Interrupted
 }
 
+/** Calls back with what `values` makes of a result, or with why there is none. */
+export const tellExit = <A, V extends ReadonlyArray<unknown>>(
+  exit: Exit.Exit<A, unknown>,
+  callback: Callback<V>,
+  values: (result: A) => NoInfer<V>,
+  { interrupted, words }: CallOptions = {}
+): void => {
+  if (Exit.isSuccess(exit)) process.nextTick(callback, null, ...values(exit.value))
+  else if (Cause.isInterruptedOnly(exit.cause) && interrupted?.reason !== undefined) {
+    process.nextTick(callback, interrupted.reason)
+  } else process.nextTick(callback, ofCause(exit.cause, words))
+}
+
 /** Runs `program` and calls back with what `values` makes of its result. */
 export const call = <A, V extends ReadonlyArray<unknown>>(
   program: Effect.Effect<A, unknown>,
   callback: Callback<V>,
   values: (result: A) => NoInfer<V>,
-  { interrupted, words }: CallOptions = {}
+  options?: CallOptions
 ): Fiber.RuntimeFiber<A, unknown> => {
   const fiber = Effect.runFork(program)
-  fiber.addObserver((exit) => {
-    if (Exit.isSuccess(exit)) process.nextTick(callback, null, ...values(exit.value))
-    else if (Cause.isInterruptedOnly(exit.cause) && interrupted?.reason !== undefined) {
-      process.nextTick(callback, interrupted.reason)
-    } else process.nextTick(callback, ofCause(exit.cause, words))
-  })
+  fiber.addObserver((exit) => tellExit(exit, callback, values, options))
   return fiber
 }
 

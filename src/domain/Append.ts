@@ -27,8 +27,16 @@ export interface Plan {
   readonly writes: ReadonlyArray<Change.Write>
 }
 
-/** Plans to add `blocks` (at least one) to the log at `tip`. The blocks become part of the plan: leave them as they are. */
-export const plan = (blake2b: Hash.Blake2b256, tip: Merkle.Tip, blocks: ReadonlyArray<Uint8Array>): Plan => {
+/**
+ * Plans to add `blocks` (at least one) to the log at `tip`. The blocks become part of the plan: leave them as they are. When `indexing`
+ * their bytes are stored already.
+ */
+export const plan = (
+  blake2b: Hash.Blake2b256,
+  tip: Merkle.Tip,
+  blocks: ReadonlyArray<Uint8Array>,
+  indexing = false
+): Plan => {
   const start = tip.length
   const first = FlatTree.leaf(start)
   const run = allocate(ENTRY_SIZE * (2 * blocks.length - 1))
@@ -50,7 +58,7 @@ export const plan = (blake2b: Hash.Blake2b256, tip: Merkle.Tip, blocks: Readonly
     },
     rootHash: Hash.rootHash(blake2b, roots),
     writes: [
-      { file: "data", offset: tip.byteLength, parts: blocks },
+      ...(indexing ? [] : [{ file: "data" as const, offset: tip.byteLength, parts: blocks }]),
       ...Change.nodeWrites(completed),
       { file: "tree", offset: Sleep.nodeOffset(first), parts: [run] }
     ]

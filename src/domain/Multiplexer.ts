@@ -112,7 +112,10 @@ export class Multiplexer {
 
   /** Opens a feed's channel. `nonce` (24 random bytes) is used on the first. Then look at `hasMore`. */
   open(key: Uint8Array, discoveryKey: Uint8Array, nonce: Uint8Array): Either.Either<Channel, ProtocolError> {
-    if (key.length === 0) return refuse("no-key", "a static feed has no key until it is finalized")
+    if (key.length === 0) {
+      const detail = "a static feed has no key until it is finalized"
+      return Either.left(new ProtocolError({ reason: "no-key", detail }))
+    }
     const channel = this.#channelOf(discoveryKey)
     if (channel.localId >= 0) return Either.right(channel)
     if (this.#opened >= this.#maxChannels) {

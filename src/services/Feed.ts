@@ -4,7 +4,7 @@
  * `open` resolves the services once; the operations of an open feed need nothing more, say their errors in their type,
  * and are interruptible wherever they wait.
  */
-import { Chunk, Effect, Either, Redacted, type Scope, Sink, Stream } from "effect"
+import { Chunk, Effect, Either, type Exit, Redacted, type Scope, Sink, Stream } from "effect"
 import { isClaim } from "../domain/ClaimShape.js"
 import { BadArgument, FeedClosed, type InvalidSignature, StorageError } from "../domain/Errors.js"
 import type { FeedEvent, Origin } from "../domain/FeedEvent.js"
@@ -12,10 +12,10 @@ import type { TreeNode } from "../domain/Node.js"
 import type { Claim, Proof } from "../domain/Proof.js"
 import { type ValueEncoding, binary } from "../domain/ValueEncoding.js"
 import type { Crypto } from "./Crypto.js"
-import { append } from "./feed/append.js"
+import { append, appendInLine } from "./feed/append.js"
 import type { AppendError } from "./feed/AppendQueue.js"
 import { type AuditError, type AuditOptions, type AuditReport, audit } from "./feed/audit.js"
-import { type ClearError, clear } from "./feed/clear.js"
+import { type ClearError, type ClearOptions, clear } from "./feed/clear.js"
 import { close } from "./feed/close.js"
 import { type DownloadError, type DownloadOptions, download } from "./feed/download.js"
 import { events, unsafeListen } from "./feed/events.js"
@@ -40,6 +40,7 @@ export type {
   AuditReport,
   BatchOptions,
   ClearError,
+  ClearOptions,
   DownloadError,
   DownloadOptions,
   FinalizeError,
@@ -119,10 +120,17 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly append: (value: A) => Effect.Effect<number, AppendError | E>
   /**
    * Adds blocks under one signature, all or none; answers the index of the first. A batch of none adds nothing, and ends once all that was
-   * appended before is stored. (`object`: a string would be a batch of its
-   * characters.)
+   * appended before is stored. (`object`: a string would be a batch of its characters.)
    */
   readonly appendBatch: (values: Iterable<A> & object) => Effect.Effect<number, AppendError | E>
+  /**
+   * Adds blocks of bytes, as `appendBatch` does values, by a call: for who has a callback, and would run a fiber for it alone. `settle` is
+   * called once, and must not throw.
+   */
+  readonly unsafeAppend: (
+    blocks: ReadonlyArray<Uint8Array>,
+    settle: (exit: Exit.Exit<number, AppendError>) => void
+  ) => void
   /** Appends all that it is given, each chunk as a batch; its result is the number of blocks. */
   readonly sink: Sink.Sink<number, A, never, AppendError | E>
 
@@ -149,7 +157,7 @@ export interface Feed<A = Uint8Array, E = never> {
    */
   readonly download: (options?: DownloadOptions) => Effect.Effect<void, DownloadError>
   /** Drops block `start`, or [start, end), from the storage; they stay provable. */
-  readonly clear: (start: number, end?: number) => Effect.Effect<void, ClearError>
+  readonly clear: (start: number, end?: number, options?: ClearOptions) => Effect.Effect<void, ClearError>
   /** The block that holds a byte of the log, and where in it. */
   readonly seek: (byteOffset: number, options?: SeekOptions) => Effect.Effect<SeekResult, SeekError>
 
@@ -243,11 +251,12 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
         return events(core)
       },
       unsafeListen: (listener) => unsafeListen(core, listener),
+      unsafeAppend: (blocks, settle) => appendInLine(core, blocks, settle),
       ...valuesOf(core, encoding),
       has: (start, end) => has(core, start, end),
       downloaded: (start, end) => downloaded(core, start, end),
       download: (options) => download(core, options),
-      clear: (start, end) => clear(core, start, end),
+      clear: (start, end, options) => clear(core, start, end, options),
       seek: (byteOffset, options) => unlessClosed(seek(core, byteOffset, options)),
       signature: (index) => unlessClosed(signature(core, index)),
       verify: (index, bytes) => unlessClosed(verify(core, index, bytes)),

@@ -1,5 +1,4 @@
 /** `replicate()` of the façade with the real peers', in one process: streams piped into each other, shared, and each other's. */
-import { createRequire } from "node:module"
 import type { Duplex } from "node:stream"
 import { describe, expect, it } from "vitest"
 import { protocol } from "../../src/compat/protocol.js"

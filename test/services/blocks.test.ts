@@ -300,6 +300,23 @@ describe("seek", () => {
 })
 
 describe("clear", () => {
+  onEachStorage("with `free: false` only forgets that blocks are held: their bytes stay", () =>
+    Effect.gen(function* () {
+      const feed = yield* Feed.open()
+      yield* feed.appendBatch(["a", "b", "c"].map((text) => bytes(text.repeat(8192))))
+      const { data } = yield* stored()
+      yield* feed.clear(0, 3, { free: false })
+      expect([yield* feed.downloaded(), (yield* stored()).data === data]).toEqual([0, true])
+      yield* expectFailure(feed.get(1, { wait: false }), { _tag: "BlockUnavailable", reason: "not-held" })
+      yield* feed.appendBatch(["d", "e"].map((text) => bytes(text.repeat(8192))))
+      yield* feed.clear(3, 5, { free: true })
+      expect(yield* stored()).toMatchObject({ data })
+      yield* feed.close
+      const again = yield* Feed.open()
+      expect([again.length, yield* again.downloaded()]).toEqual([5, 0])
+    })
+  )
+
   onEachStorage("drops blocks: they are not held, reads fail, lengths and the rest stay", () =>
     Effect.gen(function* () {
       const blocks = someBlocks(12)

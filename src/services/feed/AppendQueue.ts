@@ -1,5 +1,5 @@
 /** The line of appends in front of the one writer (`append`), taken group by group. */
-import type { Effect } from "effect"
+import type { Exit } from "effect"
 import { totalLength } from "../../domain/Bytes.js"
 import type { BadArgument, FeedClosed, NotWritable, StorageError, WriteRefused } from "../../domain/Errors.js"
 
@@ -8,7 +8,7 @@ export type AppendError = BadArgument | FeedClosed | NotWritable | StorageError 
 /** One caller's batch; `settle` gives the caller its result, and is `undefined` from then on. */
 export interface AppendRequest {
   readonly blocks: ReadonlyArray<Uint8Array>
-  settle: ((result: Effect.Effect<number, AppendError>) => void) | undefined
+  settle: ((exit: Exit.Exit<number, AppendError>) => void) | undefined
 }
 
 /** A group takes no more requests once it has this many blocks or bytes: one commit stays short. */

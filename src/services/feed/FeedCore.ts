@@ -40,6 +40,8 @@ export interface FeedCore {
   readonly secretKey: Uint8Array | undefined
   readonly readOnly: boolean
   readonly sparse: boolean
+  /** The bytes of what is appended are in `data` already, and are never removed from there. */
+  readonly indexing: boolean
   readonly durability: Durability
   readonly onwrite: OnWrite | undefined
   readonly crypto: CryptoService

@@ -4,7 +4,7 @@
  * Appends are grouped. Callers stand in line; while there is a line, one fiber of the feed takes all that wait, commits them
  * with one signature, tells each the index of its first block (or its own failure), and looks again.
  */
-import { Effect, Runtime } from "effect"
+import { Effect, Exit, Runtime } from "effect"
 import * as Append from "../../domain/Append.js"
 import { BadArgument, WriteRefused } from "../../domain/Errors.js"
 import type { AppendError, AppendRequest } from "./AppendQueue.js"
@@ -18,17 +18,23 @@ type Result = Effect.Effect<number, AppendError>
  * Appends `blocks` as one batch; answers the index of the first (the length, when there are none: whose turn comes after all that was
  * appended before). Interrupting it ends the wait, not the append: a batch that stands in line is still committed, whole.
  */
-export const append = (core: FeedCore, blocks: ReadonlyArray<Uint8Array>): Result => {
+export const append = (core: FeedCore, blocks: ReadonlyArray<Uint8Array>): Result =>
+  // No clean-up on interruption: registering one would cost more than all the rest of a grouped append.
+  Effect.async((resume) => appendInLine(core, blocks, resume))
+
+/** The same as a call: `settle` is called once, with how the append ended. */
+export const appendInLine = (
+  core: FeedCore,
+  blocks: ReadonlyArray<Uint8Array>,
+  settle: (exit: Exit.Exit<number, AppendError>) => void
+): void => {
   const queue = core.appends
   const refused = refusal(blocks)
-  if (refused !== undefined) return Effect.fail(refused)
-  // No clean-up on interruption: registering one would cost more than all the rest of a grouped append.
-  return Effect.async((resume) => {
-    queue.waiting.push({ blocks, settle: resume })
-    if (queue.started) return queue.wake?.()
-    queue.started = true
-    Runtime.runFork(core.runtime)(drain(core))
-  })
+  if (refused !== undefined) return settle(Exit.fail(refused))
+  queue.waiting.push({ blocks, settle })
+  if (queue.started) return queue.wake?.()
+  queue.started = true
+  Runtime.runFork(core.runtime)(drain(core))
 }
 
 const refusal = (blocks: ReadonlyArray<Uint8Array>): BadArgument | undefined => {
@@ -74,7 +80,7 @@ const drain: (core: FeedCore) => Effect.Effect<void> = Effect.fnUntraced(functio
   queue.started = false
 }, Effect.uninterruptible)
 
-const settle = (request: AppendRequest, result: Result): void => {
+const settle = (request: AppendRequest, result: Exit.Exit<number, AppendError>): void => {
   const { settle: resume } = request
   request.settle = undefined
   resume?.(result)
@@ -84,7 +90,7 @@ const settle = (request: AppendRequest, result: Result): void => {
 const appendGroup = (core: FeedCore, requests: ReadonlyArray<AppendRequest>): Effect.Effect<void> =>
   Effect.catchAllCause(commitGroup(core, requests), (cause) =>
     Effect.sync(() => {
-      for (const request of requests) settle(request, Effect.failCause(cause))
+      for (const request of requests) settle(request, Exit.failCause(cause))
     })
   )
 
@@ -94,15 +100,15 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
   if (accepted.length === 0) return
   const blocks = accepted.length === 1 ? accepted[0]!.blocks : accepted.flatMap((request) => request.blocks)
   if (blocks.length === 0) {
-    for (const request of accepted) settle(request, Effect.succeed(core.tip.length))
+    for (const request of accepted) settle(request, Exit.succeed(core.tip.length))
     return
   }
-  const plan = Append.plan(core.crypto.blake2b256, core.tip, blocks)
+  const plan = Append.plan(core.crypto.blake2b256, core.tip, blocks, core.indexing)
   const signature = isUnfinalized(core) ? undefined : yield* sign(core, plan.rootHash)
   yield* commit(core, Append.change(plan, signature))
   let start = plan.start
   for (const request of accepted) {
-    settle(request, Effect.succeed(start))
+    settle(request, Exit.succeed(start))
     start += request.blocks.length
   }
 })
@@ -122,7 +128,7 @@ const askHook = (
       })
       const answer = yield* Effect.exit(asked)
       if (answer._tag === "Failure") {
-        settle(request, Effect.failCause(answer.cause))
+        settle(request, Exit.failCause(answer.cause))
         continue
       }
       accepted.push(request)

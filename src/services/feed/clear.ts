@@ -11,11 +11,17 @@ import { type FeedCore, checkRange, whileStorable } from "./FeedCore.js"
 
 export type ClearError = BadArgument | FeedClosed | NotWritable | StorageError
 
-/** Drops the blocks of [start, end), as far as they are held; their bytes go back to the storage. */
+export interface ClearOptions {
+  /** Give the bytes back to the storage (the default), or only forget that the blocks are held. */
+  readonly free?: boolean
+}
+
+/** Drops the blocks of [start, end), as far as they are held; their bytes go back to the storage, unless they are only indexed. */
 export const clear = (
   core: FeedCore,
   start: number,
-  end: number = start + 1
+  end: number = start + 1,
+  options: ClearOptions = {}
 ): Effect.Effect<void, ClearError> =>
   Effect.zipRight(
     checkRange("clear", start, end),
@@ -24,10 +30,11 @@ export const clear = (
         yield* whileStorable(core)
         const first = core.bitfield.nextHeld(start, Math.min(end, core.tip.length))
         if (first >= Math.min(end, core.tip.length)) return
+        const isFreed = options.free !== false && !core.indexing
         yield* commit(core, {
           ...Change.none,
           bits: [{ _tag: "Have", start, end: Math.min(end, core.tip.length), held: false }],
-          freed: yield* freedBytes(core, start, first, Math.min(end, core.tip.length)),
+          freed: isFreed ? yield* freedBytes(core, start, first, Math.min(end, core.tip.length)) : undefined,
           events: [{ _tag: "Clear", start, end }]
         })
       })

@@ -23,6 +23,7 @@ export interface IdentifyOptions {
   readonly storeSecretKey?: boolean
   readonly static?: boolean
   readonly readOnly?: boolean
+  readonly indexing?: boolean
 }
 
 export const identify = (
@@ -50,7 +51,8 @@ export const identify = (
         key,
         secretKey,
         entries: Math.max(sizes.tree, sizes.signatures, sizes.bitfield) > Sleep.HEADER_SIZE,
-        data: sizes.data > 0
+        // What is indexed is there before the feed is.
+        data: sizes.data > 0 && options.indexing !== true
       }
     )
     yield* checkSecretKey(crypto, identity)

@@ -49,6 +49,11 @@ export interface CoreOptions {
    * content and ends its writing. One that is left before that cannot be opened again. Default false.
    */
   readonly static?: boolean
+  /**
+   * The `data` file is somebody else's, who has written the bytes of each block there before it is appended: an append stores all but
+   * those, and `clear` and `overwrite` leave them. Default false.
+   */
+  readonly indexing?: boolean
   /** Download only what is asked for. Default false. */
   readonly sparse?: boolean
   /** Take no lock and store nothing; another process may be writing. Default false. */
@@ -119,7 +124,7 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
   Effect.gen(function* () {
     const { files, identity } = opening
     const keys = yield* keysOf(opening)
-    if (identity.action === "overwrite") yield* wipe(files)
+    if (identity.action === "overwrite") yield* wipe(files, opening.options.indexing === true)
     const bitfieldSize = yield* files.size("bitfield")
     const pages = yield* readBitfield(files, bitfieldSize)
     const sizes = { ...(yield* readSizes(files)), bitfield: bitfieldSize }
@@ -159,6 +164,7 @@ const makeCore = (
       secretKey: keys.secretKey && Uint8Array.from(keys.secretKey),
       readOnly: options.readOnly === true,
       sparse: options.sparse === true,
+      indexing: options.indexing === true,
       durability: options.durability ?? "process",
       onwrite: options.onwrite,
       crypto,
@@ -183,10 +189,17 @@ const makeCore = (
     }
   })
 
-/** Empties every file, the old secret key first: from then on nothing can be signed for the old feed. */
-const wipe = (files: FeedFiles): Effect.Effect<void, StorageError> =>
+/** Empties every file, the old secret key first: from then on nothing can be signed for the old feed. What is only indexed stays. */
+const wipe = (files: FeedFiles, indexing: boolean): Effect.Effect<void, StorageError> =>
   Effect.forEach(
-    ["secret_key", "key", "signatures", "bitfield", "tree", "data"] as const,
+    [
+      "secret_key",
+      "key",
+      "signatures",
+      "bitfield",
+      "tree",
+      ...(indexing ? [] : (["data"] as const))
+    ] as const,
     (file) => files.truncate(file, 0),
     { discard: true }
   )
