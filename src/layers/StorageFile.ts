@@ -16,9 +16,10 @@ import { StorageError } from "../domain/Errors.js"
 import type { FileName } from "../domain/Sleep.js"
 import { type FeedFiles, type Read, Storage, type StorageService, type Write } from "../services/Storage.js"
 import { checkPath } from "./checkPath.js"
-import { attempt, attemptAsync, toStorageError } from "./storageFile/attempt.js"
+import { attempt, attemptAsync } from "./storageFile/attempt.js"
 import { type Native, loadNative } from "./storageFile/loadNative.js"
 import { PositionalFile } from "./storageFile/PositionalFile.js"
+import { toStorageError } from "./toStorageError.js"
 
 /** Where a feed's files are. */
 export interface StorageFileOptions {

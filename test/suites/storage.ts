@@ -27,6 +27,12 @@ const expectBytes = (actual: Uint8Array | undefined, expected: Uint8Array): void
   expect({ at, byte: actual![at] }).toEqual({ at, byte: expected[at] })
 }
 
+/** Each byte of a freed range is zero, or as it was where it could not be freed. */
+const expectFreed = (range: Uint8Array, before: Uint8Array): void => {
+  expect(range.length).toBe(before.length)
+  expect(range.findIndex((byte, i) => byte !== 0 && byte !== before[i])).toBe(-1)
+}
+
 const readOne = (files: FeedFiles, file: Sleep.FileName, offset: number, length: number) =>
   Effect.map(files.read([{ file, offset, length }]), ([read]) => read!)
 
@@ -56,105 +62,17 @@ const expectFailure = <A, R>(
     }
   })
 
-export const storageSuite = (name: string, freshLayer: FreshLayer): void => {
-  const freshStorage = Effect.map(Effect.flatMap(freshLayer, Layer.build), Context.get(Storage))
+export interface StorageSuiteOptions {
+  /** Without, the storage's `lock` holds nobody back: its callers keep writers apart. Default true. */
+  readonly locks?: boolean
+}
 
-  /** A feed at the root, open for writing. */
-  const freshFiles = Effect.flatMap(freshStorage, openForWriting)
+type TestStorage = (
+  about: string,
+  run: (storage: StorageService) => Effect.Effect<void, StorageError, Scope.Scope>
+) => void
 
-  const test = (about: string, run: (files: FeedFiles) => Effect.Effect<void, StorageError, Scope.Scope>) =>
-    it.scoped(about, () => Effect.flatMap(freshFiles, run))
-
-  const testStorage = (
-    about: string,
-    run: (storage: StorageService) => Effect.Effect<void, StorageError, Scope.Scope>
-  ) => it.scoped(about, () => Effect.flatMap(freshStorage, run))
-
-  describe(`${name}: open`, () => {
-    testStorage("every path is a feed of its own, the empty one is the root", (storage) =>
-      Effect.gen(function* () {
-        const paths = ["", "a", "a/b", "a/b/c", "b", "ä ö", "...", "a.b", ".a", "A B/C-1_2", "0".repeat(64)]
-        const feeds = yield* Effect.forEach(paths, (path) => openForWriting(storage, path))
-        for (const [i, files] of feeds.entries()) yield* writeOne(files, "data", 0, bytes(i))
-        for (const [i, path] of paths.entries()) {
-          const again = yield* storage.open(path)
-          expectBytes(yield* content(again, "data"), bytes(i))
-        }
-      })
-    )
-
-    const badPaths = [
-      "/",
-      "/a",
-      "a/",
-      "a//b",
-      ".",
-      "..",
-      "a/..",
-      "../a",
-      "a/./b",
-      "a/../../b",
-      "a\\b",
-      "a\0b"
-    ]
-
-    for (const path of badPaths) {
-      testStorage(`the path ${JSON.stringify(path)} is refused`, (storage) =>
-        expectFailure(storage.open(path), "unsupported")
-      )
-    }
-
-    testStorage("makes nothing: there is nothing to be read", (storage) =>
-      Effect.gen(function* () {
-        const files = yield* storage.open("a")
-        for (const file of Sleep.FILES) {
-          expect(yield* files.size(file)).toBe(0)
-          expectBytes(yield* readOne(files, file, 0, 10), bytes())
-        }
-      })
-    )
-
-    testStorage("what was written is there when the feed is opened again", (storage) =>
-      Effect.gen(function* () {
-        yield* Effect.scoped(
-          Effect.gen(function* () {
-            const files = yield* openForWriting(storage, "a")
-            for (const [i, file] of Sleep.FILES.entries()) yield* writeOne(files, file, i, bytes(i, i + 1))
-          })
-        )
-        const files = yield* storage.open("a")
-        for (const [i, file] of Sleep.FILES.entries()) {
-          expectBytes(yield* content(files, file), concat([new Uint8Array(i), bytes(i, i + 1)]))
-        }
-      })
-    )
-
-    testStorage("is closed with its scope: every call afterwards fails", (storage) =>
-      Effect.gen(function* () {
-        const leaked: Array<FeedFiles> = []
-        for (const use of [true, false]) {
-          yield* Effect.scoped(
-            Effect.gen(function* () {
-              const files = yield* openForWriting(storage)
-              if (use) yield* writeOne(files, "data", 0, bytes(1))
-              leaked.push(files)
-            })
-          )
-        }
-        for (const files of leaked) {
-          yield* expectFailure(files.lock, "closed")
-          yield* expectFailure(readOne(files, "data", 0, 1), "closed")
-          yield* expectFailure(writeOne(files, "data", 0, bytes(2)), "closed")
-          yield* expectFailure(files.remove("data", 0, 1), "closed")
-          yield* expectFailure(files.size("data"), "closed")
-          yield* expectFailure(files.truncate("data", 0), "closed")
-          yield* expectFailure(files.sync(["data"]), "closed")
-        }
-        expectBytes(yield* content(yield* storage.open(""), "data"), bytes(1))
-      })
-    )
-  })
-
+const lockSuite = (name: string, testStorage: TestStorage): void => {
   describe(`${name}: lock`, () => {
     testStorage("only one writer has a feed; another feed is another matter", (storage) =>
       Effect.gen(function* () {
@@ -224,6 +142,110 @@ export const storageSuite = (name: string, freshLayer: FreshLayer): void => {
       })
     )
   })
+}
+
+export const storageSuite = (
+  name: string,
+  freshLayer: FreshLayer,
+  options: StorageSuiteOptions = {}
+): void => {
+  const freshStorage = Effect.map(Effect.flatMap(freshLayer, Layer.build), Context.get(Storage))
+
+  /** A feed at the root, open for writing. */
+  const freshFiles = Effect.flatMap(freshStorage, openForWriting)
+
+  const test = (about: string, run: (files: FeedFiles) => Effect.Effect<void, StorageError, Scope.Scope>) =>
+    it.scoped(about, () => Effect.flatMap(freshFiles, run))
+
+  const testStorage: TestStorage = (about, run) => it.scoped(about, () => Effect.flatMap(freshStorage, run))
+
+  describe(`${name}: open`, () => {
+    testStorage("every path is a feed of its own, the empty one is the root", (storage) =>
+      Effect.gen(function* () {
+        const paths = ["", "a", "a/b", "a/b/c", "b", "ä ö", "...", "a.b", ".a", "A B/C-1_2", "0".repeat(64)]
+        const feeds = yield* Effect.forEach(paths, (path) => openForWriting(storage, path))
+        for (const [i, files] of feeds.entries()) yield* writeOne(files, "tree", 0, bytes(i))
+        for (const [i, path] of paths.entries()) {
+          const again = yield* storage.open(path)
+          expectBytes(yield* content(again, "tree"), bytes(i))
+        }
+      })
+    )
+
+    const badPaths = [
+      "/",
+      "/a",
+      "a/",
+      "a//b",
+      ".",
+      "..",
+      "a/..",
+      "../a",
+      "a/./b",
+      "a/../../b",
+      "a\\b",
+      "a\0b"
+    ]
+
+    for (const path of badPaths) {
+      testStorage(`the path ${JSON.stringify(path)} is refused`, (storage) =>
+        expectFailure(storage.open(path), "unsupported")
+      )
+    }
+
+    testStorage("makes nothing: there is nothing to be read", (storage) =>
+      Effect.gen(function* () {
+        const files = yield* storage.open("a")
+        for (const file of Sleep.FILES) {
+          expect(yield* files.size(file)).toBe(0)
+          expectBytes(yield* readOne(files, file, 0, 10), bytes())
+        }
+      })
+    )
+
+    testStorage("what was written is there when the feed is opened again", (storage) =>
+      Effect.gen(function* () {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const files = yield* openForWriting(storage, "a")
+            for (const [i, file] of Sleep.FILES.entries())
+              yield* writeOne(files, file, 32 + i, bytes(i, i + 1))
+          })
+        )
+        const files = yield* storage.open("a")
+        for (const [i, file] of Sleep.FILES.entries()) {
+          expectBytes(yield* content(files, file), concat([new Uint8Array(32 + i), bytes(i, i + 1)]))
+        }
+      })
+    )
+
+    testStorage("is closed with its scope: every call afterwards fails", (storage) =>
+      Effect.gen(function* () {
+        const leaked: Array<FeedFiles> = []
+        for (const use of [true, false]) {
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const files = yield* openForWriting(storage)
+              if (use) yield* writeOne(files, "tree", 0, bytes(1))
+              leaked.push(files)
+            })
+          )
+        }
+        for (const files of leaked) {
+          yield* expectFailure(files.lock, "closed")
+          yield* expectFailure(readOne(files, "data", 0, 1), "closed")
+          yield* expectFailure(writeOne(files, "data", 0, bytes(2)), "closed")
+          yield* expectFailure(files.remove("data", 0, 1), "closed")
+          yield* expectFailure(files.size("data"), "closed")
+          yield* expectFailure(files.truncate("data", 0), "closed")
+          yield* expectFailure(files.sync(["data"]), "closed")
+        }
+        expectBytes(yield* content(yield* storage.open(""), "tree"), bytes(1))
+      })
+    )
+  })
+
+  if (options.locks !== false) lockSuite(name, testStorage)
 
   describe(`${name}: read`, () => {
     test("each range in order, from any file", (files) =>
@@ -473,9 +495,7 @@ export const storageSuite = (name: string, freshLayer: FreshLayer): void => {
           const now = yield* content(files, "data")
           expectBytes(now.subarray(0, offset), written.subarray(0, offset))
           expectBytes(now.subarray(offset + length), written.subarray(offset + length))
-          const range = now.subarray(offset, offset + length)
-          const freed = range.every((byte) => byte === 0)
-          if (!freed) expectBytes(range, written.subarray(offset, offset + length))
+          expectFreed(now.subarray(offset, offset + length), written.subarray(offset, offset + length))
         }
       }))
 
@@ -595,7 +615,8 @@ export const storageSuite = (name: string, freshLayer: FreshLayer): void => {
           if (end >= model.bytes.length) model.bytes = model.bytes.slice(0, one.offset)
           else {
             const range = yield* readOne(files, one.file, one.offset, one.length)
-            if (range.every((byte) => byte === 0)) model.bytes.fill(0, one.offset, end)
+            expectFreed(range, model.read(one.offset, one.length))
+            model.write(one.offset, range)
           }
         } else {
           expectBytes(

@@ -1,0 +1,321 @@
+/**
+ * The façade against the peer, 7.7.1: each scenario is run on both, and writes down what a caller can see (events, callbacks, their order,
+ * messages and codes of errors, properties); both must have written the same.
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join as path } from "node:path"
+import type { Readable, Writable } from "node:stream"
+import { describe, expect, it } from "vitest"
+import type { HypercoreOptions } from "../../src/compat/options.js"
+import { type AnyFeed, called, once, ours, ram, ready, real7 } from "./peers.js"
+
+type Log = (...what: ReadonlyArray<unknown>) => void
+type Make = typeof ours
+type Scenario = (make: Make, log: Log) => Promise<void>
+
+const SEED = Buffer.alloc(32, 7)
+
+/** The same key pair for both. */
+const { key, secretKey } = await (async () => {
+  const { crypto } = await import("../reference/peer.js")
+  const pair = crypto.keyPair(SEED)
+  return { key: Buffer.from(pair.publicKey), secretKey: Buffer.from(pair.secretKey) }
+})()
+
+/** What can be compared: Buffers as text, errors by message and code. */
+const plain = (value: unknown): unknown => {
+  if (value instanceof Error) {
+    const { code, errno, message } = value as Error & { code?: string; errno?: number }
+    return { message, code, errno }
+  }
+  if (Buffer.isBuffer(value)) return `buffer ${value.toString("hex")}`
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(
+      Object.entries(value)
+        .filter(([, one]) => one !== undefined)
+        .map(([name, one]) => [name, plain(one)])
+    )
+  }
+  return value
+}
+
+const author = (make: Make, options: HypercoreOptions = {}): AnyFeed =>
+  make(ram, key, { secretKey, valueEncoding: "utf-8", ...options })
+
+/** A callback that writes down what it is called with. */
+const told =
+  (log: Log, name: string) =>
+  (...values: ReadonlyArray<unknown>): void =>
+    log(name, ...values)
+
+/** The callback's arguments, as a promise that never fails. */
+const outcome = (run: (callback: (...values: Array<unknown>) => void) => void): Promise<ReadonlyArray<unknown>> =>
+  new Promise((resolve) => run((...values) => resolve(values)))
+
+const collect = (stream: Readable): Promise<ReadonlyArray<unknown>> =>
+  new Promise((resolve) => {
+    const values: Array<unknown> = []
+    stream.on("data", (value) => values.push(value))
+    stream.on("end", () => resolve([...values, "end"]))
+    stream.on("error", (error) => resolve([...values, error]))
+  })
+
+const scenarios: Record<string, Scenario> = {
+  "what is called before it is ready is done in order, after `ready`": async (make, log) => {
+    const feed = author(make)
+    log(feed.length, feed.byteLength, feed.opened, feed.readable, feed.writable)
+    feed.on("ready", () => log("ready", feed.length, feed.writable, feed.key, feed.discoveryKey, feed.secretKey))
+    feed.ready(() => log("ready callback"))
+    feed.append("a", told(log, "append a"))
+    feed.append(["b", "c"], told(log, "append b c"))
+    await outcome((done) => feed.flush(done))
+    feed.get(0, told(log, "get 0"))
+    feed.get(2, told(log, "get 2"))
+    await outcome((done) => feed.get(1, done))
+    log(feed.length, feed.byteLength, feed.opened, feed.has(1), feed.has(0, 3), feed.has(0, 4), feed.downloaded())
+  },
+
+  "callbacks come after the calls return": async (make, log) => {
+    const feed = author(make)
+    await called((done) => void feed.append(["a", "b"], done))
+    const each: ReadonlyArray<readonly [string, (done: (...values: Array<unknown>) => void) => void]> = [
+      ["get", (done) => feed.get(0, done)],
+      ["seek", (done) => void feed.seek(1, done)],
+      ["update", (done) => void feed.update(1, done)],
+      ["append", (done) => void feed.append("c", done)],
+      ["audit", (done) => void feed.audit(done)],
+      ["signature", (done) => void feed.signature(0, done as never)],
+      ["getBatch", (done) => feed.getBatch(0, 2, done)]
+    ]
+    for (const [name, run] of each) {
+      let returned = false
+      const values = await outcome((done) => {
+        run((...all) => done(returned || name === "update", ...all))
+        returned = true
+      })
+      log(name, values[0], values[1])
+    }
+  },
+
+  "errors of reading": async (make, log) => {
+    const feed = author(make)
+    log(await outcome((done) => feed.head(done)))
+    await called((done) => void feed.append(["a", "b", "c"], done))
+    log(await outcome((done) => feed.get(7, { wait: false }, done)))
+    log(await outcome((done) => feed.get(7, { timeout: 5 }, done)))
+    log(await outcome((done) => feed.getBatch(1, 9, { wait: false }, done)))
+    log(await outcome((done) => feed.getBatch(1, 9, { timeout: 5 }, done)))
+    log(await outcome((done) => feed.get(7, { ifAvailable: true }, done)))
+    log(await outcome((done) => feed.update({ ifAvailable: true }, done)))
+    log(await outcome((done) => feed.signature(9, done as never)))
+    log(await outcome((done) => feed.signature(-1, done as never)))
+    log(await outcome((done) => feed.seek(99, { wait: false }, done)))
+    log(await outcome((done) => feed.verify(2, Buffer.alloc(64), done as never)))
+  },
+
+  "errors of opening": async (make, log) => {
+    const files = new Map<string, unknown>()
+    const storage = (name: string): unknown => {
+      if (!files.has(name)) files.set(name, ram())
+      return files.get(name)
+    }
+    log(await once(make(storage, null, { createIfMissing: false }), "error"))
+    await ready(make(storage, key, { secretKey }))
+    log(await once(make(storage, Buffer.alloc(32, 1)), "error"))
+    log(await once(make(ram, key, { writable: true } as HypercoreOptions), "error"))
+    for (const bad of [undefined, 7, {}, null]) {
+      try {
+        make(bad)
+      } catch (error) {
+        log(error)
+      }
+    }
+  },
+
+  "a reader cannot append": async (make, log) => {
+    const feed = make(ram, key)
+    log(await outcome((done) => feed.append("a", done)))
+    log(feed.writable, feed.secretKey)
+  },
+
+  "cancelled waits": async (make, log) => {
+    const feed = make(ram, key)
+    await ready(feed)
+    const results = [
+      outcome((done) => feed.get(0, done)),
+      outcome((done) => feed.get(3, done)),
+      outcome((done) => feed.seek(10, { start: 0, end: 10 }, done)),
+      outcome((done) => void feed.download({ start: 2, end: 5 }, done))
+    ]
+    feed.cancel(0, 10)
+    log(await Promise.all(results))
+    const handle = feed.download({ start: 0, end: 3 }, told(log, "download"))
+    feed.undownload(handle)
+    await new Promise((resolve) => setImmediate(resolve))
+    const again = outcome((done) => void feed.download({ start: 1, end: 3, linear: true }, done))
+    feed.undownload({ start: 1, end: 3, linear: true })
+    log(await again)
+  },
+
+  "a closed feed": async (make, log) => {
+    const feed = author(make)
+    await called((done) => void feed.append("a", done))
+    const waiting = [outcome((done) => feed.get(5, done)), outcome((done) => void feed.download({ start: 0, end: 9 }, done))]
+    feed.on("close", () => log("close", feed.closed, feed.readable, feed.writable))
+    log(await outcome((done) => feed.close(done)))
+    log(await Promise.all(waiting))
+    log(await outcome((done) => feed.get(0, done)))
+    log(await outcome((done) => feed.close(done)), feed.length)
+    log(await outcome((done) => void feed.download({ start: 0, end: 1 }, done)))
+    log(await collect(feed.createReadStream()))
+  },
+
+  "events of an author": async (make, log) => {
+    const feed = author(make)
+    for (const name of ["append", "clear", "sync", "download", "upload"]) feed.on(name, told(log, name))
+    await called((done) => void feed.append(["a", "b", "c", "d"], done))
+    await called((done) => void feed.append("e", done))
+    log(await outcome((done) => feed.clear(1, done)))
+    log(await outcome((done) => feed.clear(2, 4, done)))
+    log(await outcome((done) => feed.clear(2, 4, done)))
+    log(await outcome((done) => feed.clear(0, 1, { delete: false }, done)))
+    log([0, 1, 2, 3, 4].map((index) => feed.has(index)), feed.downloaded(), feed.downloaded(1, 5))
+    log(await outcome((done) => feed.audit(done)))
+    log(await outcome((done) => feed.get(4, done)))
+  },
+
+  "values in all encodings": async (make, log) => {
+    for (const valueEncoding of ["json", "utf-8", "binary", "hex", "ascii", "base64", undefined]) {
+      const feed = author(make, { valueEncoding } as HypercoreOptions)
+      const value = valueEncoding === "json" ? { a: [1, null] } : valueEncoding === "hex" ? "beef" : "text"
+      await called((done) => void feed.append(value, done))
+      log(valueEncoding, await outcome((done) => feed.get(0, done)), feed.byteLength)
+      log(await outcome((done) => feed.get(0, { valueEncoding: "utf-8" }, done)))
+      log(await outcome((done) => feed.getBatch(0, 1, done)))
+      log(await collect(feed.createReadStream()))
+      log(await collect(feed.createReadStream({ valueEncoding: "binary" })))
+    }
+    const own = { encode: (n: number) => Buffer.from([n]), decode: (bytes: Buffer) => bytes[0]! * 2 }
+    const feed = author(make, { valueEncoding: own } as HypercoreOptions)
+    await called((done) => void feed.append([1, 2, 3], done))
+    log(await outcome((done) => feed.getBatch(0, 3, done)))
+    const broken = author(make, { valueEncoding: "json" })
+    await called((done) => void broken.append({ fine: true }, done))
+    log(((await outcome((done) => broken.get(0, { valueEncoding: { decode: () => bad() } as never }, done)))[0] as Error).message)
+  },
+
+  "read streams": async (make, log) => {
+    const feed = author(make)
+    await called((done) => void feed.append(["a", "b", "c", "d"], done))
+    for (const options of [{}, { start: 1 }, { end: 2 }, { start: 1, end: 3 }, { start: 2, end: 2 }, { tail: true }, { start: 9 }, { snapshot: false }]) {
+      log(options, await collect(feed.createReadStream(options)))
+    }
+    log(await collect(feed.createReadStream({ end: 9, wait: false })))
+    log(await collect(feed.createReadStream({ end: 9, timeout: 5 })))
+    const live = feed.createReadStream({ live: true, tail: true })
+    const next = once(live, "data")
+    await called((done) => void feed.append("e", done))
+    log(await next)
+    const closed = once(live, "close")
+    live.destroy()
+    await closed
+    log("destroyed")
+  },
+
+  "write streams": async (make, log) => {
+    const feed = author(make)
+    const stream: Writable = feed.createWriteStream()
+    for (const value of ["a", "b", "c"]) stream.write(value)
+    await new Promise((resolve) => stream.end("d", () => resolve(undefined)))
+    log(feed.length, await outcome((done) => feed.getBatch(0, 4, done)))
+    log(await outcome((done) => feed.append("e", done)))
+  },
+
+  "proofs, roots and signatures": async (make, log) => {
+    const feed = author(make)
+    await called((done) => void feed.append(["a", "b", "c"], done))
+    await called((done) => void feed.append(["d", "e"], done))
+    log(await outcome((done) => feed.rootHashes(4, done as never)))
+    log(await outcome((done) => feed.signature(done as never)))
+    log(await outcome((done) => feed.signature(1, done as never)))
+    const clone = make(ram, key, { valueEncoding: "utf-8" })
+    await ready(clone)
+    for (const name of ["append", "download", "sync"]) clone.on(name, told(log, name))
+    for (const index of [2, 4, 0]) {
+      const digest = clone.digest(index)
+      const [error, proof] = await outcome((done) => feed.proof(index, { digest }, done as never))
+      log(digest, error, proof)
+      log(await outcome((done) => clone.put(index, "abcde"[index]!, proof as never, done)))
+      log(clone.length, clone.byteLength, clone.downloaded(), clone.has(index))
+    }
+    const [, hash] = await outcome((done) => feed.proof(1, { hash: true }, done as never))
+    log(hash)
+    const [, wrong] = await outcome((done) => feed.proof(3, done as never))
+    const [error] = await outcome((done) => clone.put(3, "not d", wrong as never, done))
+    log(error instanceof Error, clone.has(3))
+  },
+
+  "onwrite sees and refuses": async (make, log) => {
+    const feed = author(make, {
+      onwrite: (index, data, peer, done) => {
+        log("onwrite", index, data, peer)
+        done(data.toString() === "bad" ? new Error("no") : null)
+      }
+    })
+    log(await outcome((done) => feed.append(["a", "b"], done)))
+    log(await outcome((done) => feed.append("bad", done)))
+    log(feed.length)
+  },
+
+  "a feed without signatures": async (make, log) => {
+    const feed = make(ram, null, { live: false, valueEncoding: "utf-8" })
+    await ready(feed)
+    log(feed.key, feed.live, feed.writable)
+    await called((done) => void feed.append(["a", "b", "c"], done))
+    log(await outcome((done) => feed.finalize(done)))
+    log(feed.key, feed.discoveryKey, feed.length)
+    log(await outcome((done) => feed.get(1, done)))
+  }
+}
+
+const bad = (): never => {
+  throw new Error("cannot be read")
+}
+
+const run = async (scenario: Scenario, make: Make): Promise<ReadonlyArray<unknown>> => {
+  const lines: Array<unknown> = []
+  await scenario(make, (...what) => void lines.push(plain(what)))
+  return lines
+}
+
+describe("the façade and 7.7.1 let callers see the same", () => {
+  for (const [name, scenario] of Object.entries(scenarios)) {
+    it(name, async () => {
+      const expected = await run(scenario, real7)
+      expect(expected.length).toBeGreaterThan(0)
+      expect(await run(scenario, ours)).toEqual(expected)
+    })
+  }
+})
+
+describe("one directory", () => {
+  it("is opened in turn by both", async () => {
+    const directory = mkdtempSync(path(tmpdir(), "effect-hypercore-compat-"))
+    try {
+      const makers = [ours, real7, ours, real7]
+      for (const [i, make] of makers.entries()) {
+        const feed = make(directory, null, { valueEncoding: "utf-8" })
+        await called((done) => void feed.append([`${i} a`, `${i} b`], done))
+        expect(feed.length).toBe(2 * i + 2)
+        expect(await called((done) => void feed.getBatch(0, feed.length, done as never))).toEqual(
+          Array.from({ length: i + 1 }, (_, n) => [`${n} a`, `${n} b`]).flat()
+        )
+        await called((done) => void feed.close(done))
+      }
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  })
+})
