@@ -58,7 +58,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements ProtocolChan
   }
 
   info(message: InfoInput): boolean {
-    return this.#send(sent.info(message))
+    const info = sent.info(message)
+    return info === undefined ? this.stream.ping() : this.#send(info)
   }
 
   have(message: HaveInput): boolean {

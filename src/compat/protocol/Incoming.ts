@@ -26,7 +26,7 @@ export class Incoming {
   #early: Array<Early> = []
   /** Channels whose peers must be ready before the chunk is done. */
   #told = new Set<Channel>()
-  #waiting = false
+  #waits = 0
   #done: (() => void) | undefined
 
   constructor(
@@ -36,7 +36,7 @@ export class Incoming {
 
   /** Whether it is our peers that keep the other side from being heard. */
   get isWaiting(): boolean {
-    return this.#waiting
+    return this.#waits > 0
   }
 
   /** Takes a chunk, which becomes ours, and is decrypted where it is. */
@@ -56,7 +56,7 @@ export class Incoming {
       for (const [channel, messages] of opened) {
         for (const message of messages) this.give(channel, message)
       }
-      this.#run()
+      if (!this.#mustWait()) this.#run()
     })
   }
 
@@ -75,7 +75,7 @@ export class Incoming {
 
   #run(): void {
     while (!this.host.destroyed) {
-      if (this.#early.length > 0 || this.#waiting) return
+      if (this.#early.length > 0 || this.isWaiting) return
       const event = this.#events[this.#next++]
       if (event !== undefined) this.host.handle(event)
       else if (this.#mustWait()) return
@@ -104,11 +104,11 @@ export class Incoming {
     }
     this.#told.clear()
     if (waits.length === 0) return false
-    this.#waiting = true
+    this.#waits++
     // Not within the promise: what a listener throws is no broken promise.
     const goOn = () =>
       process.nextTick(() => {
-        this.#waiting = false
+        this.#waits--
         this.#run()
       })
     void Promise.all(waits).then(goOn, (error: Error) => this.host.destroy(error))

@@ -1,6 +1,6 @@
 /**
  * What is sent, until it is read: the messages of a tick are joined, so that many small ones make one chunk. They are pushed when the tick
- * is over, when 64 KB wait, when the reader asks, and before the stream ends.
+ * is over, when 64 KB wait, when somebody reads, and before the stream ends.
  */
 import type { Duplex } from "node:stream"
 import type { Multiplexer } from "../../index.js"
@@ -43,12 +43,12 @@ export class Outgoing {
     for (let next = this.#chunks.shift(); next !== undefined; next = this.#chunks.shift()) {
       this.stream.push(next)
     }
+    this.drainedMaybe()
   }
 
-  /** The reader has room. */
-  asked(): void {
-    this.flush()
-    if (this.isLow) this.release()
+  /** Something was read: whoever waits for room may have it. */
+  drainedMaybe(): void {
+    if (this.#drained.length > 0 && this.isLow) this.release()
   }
 
   whenDrained(): Promise<void> | undefined {

@@ -143,9 +143,16 @@ export class ProtocolStream extends Duplex implements Protocol {
     this.push(null)
   }
 
-  override _read(): void {
-    this.#outgoing.asked()
+  /** What was sent can be read at once. */
+  override read(size?: number): unknown {
+    this.#outgoing.flush()
+    const chunk: unknown = super.read(size)
+    this.#outgoing.drainedMaybe()
+    return chunk
   }
+
+  /** Nothing is made for who reads: what is sent is pushed. */
+  override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.#keepAlive.heard()

@@ -47,11 +47,11 @@ export const handshake = (message: HandshakeInput, ordered = false): Wire.Handsh
   ordered
 })
 
-export const info = ({ downloading, uploading }: InfoInput): Wire.Info => ({
-  _tag: "Info",
-  uploading: Boolean(uploading),
-  downloading: Boolean(downloading)
-})
+/** Undefined for one that says nothing, which is never heard. */
+export const info = ({ downloading, uploading }: InfoInput): Wire.Info | undefined =>
+  isGiven(downloading) || isGiven(uploading)
+    ? { _tag: "Info", uploading: Boolean(uploading), downloading: Boolean(downloading) }
+    : undefined
 
 export const have = ({ ack, bitfield, length, start }: HaveInput): Wire.Have => ({
   _tag: "Have",
