@@ -50,6 +50,12 @@ export interface LegacySignature {
 
 const FOREVER = Number.POSITIVE_INFINITY
 
+const NO_SIGNATURE: Words = {
+  outOfRange: "No signature available for this index",
+  badArgument: "No signature available for this index",
+  notHeld: "No signature found"
+}
+
 const toNode = ({ hash, index, size }: LegacyNode): LegacyNode => ({ index, size, hash: toBuffer(hash) })
 const nothing = (): [] => []
 const one = <A>(value: A): [A] => [value]
@@ -189,7 +195,7 @@ export class Hypercore<T = Buffer> extends FeedBase {
       last,
       (feed) => feed.signature(at),
       (found) => one({ index: found.index, signature: toBuffer(found.signature) }),
-      { outOfRange: "No signature available for this index", notHeld: "No signature found" }
+      NO_SIGNATURE
     )
   }
 
@@ -240,7 +246,7 @@ export class Hypercore<T = Buffer> extends FeedBase {
     const [options = {}, callback] = sort<SeekOptions, Callback<[number, number]>>(first, last)
     const { hash, start = 0, wait } = options
     const end = options.end === undefined || options.end === -1 ? FOREVER : options.end
-    const words = { notHeld: "Unable to seek to this offset", outOfRange: "Unable to seek to this offset" }
+    const words = { notHeld: "Unable to seek to this offset", outOfRange: "Out of bounds" }
     return this.#wait(
       callback,
       new Wait(start, end, false),
@@ -379,8 +385,11 @@ export class Hypercore<T = Buffer> extends FeedBase {
     this.whenOpen(
       (feed) => {
         const blocks = encodeAll(this.codec, batch)
-        if (Either.isLeft(blocks)) settle(Exit.die(blocks.left))
-        else feed.unsafeAppend(blocks.right, settle)
+        if (Either.isLeft(blocks)) return settle(Exit.die(blocks.left))
+        for (const [i, block] of this.valuesOf === undefined ? [] : blocks.right.entries()) {
+          this.valuesOf!.set(block, batch[i])
+        }
+        feed.unsafeAppend(blocks.right, settle)
       },
       (error) => settle(Exit.die(error))
     )

@@ -41,6 +41,7 @@ export interface Words {
   readonly outOfRange?: string
   readonly noPeerHasIt?: string
   readonly invalidSignature?: string
+  readonly badArgument?: string
 }
 
 export const closed = "Feed is closed"
@@ -84,6 +85,8 @@ const messageOf = (error: TypedError, words: Words): string => {
       return unavailable(error, words)
     case "OpenRefused":
       return OPEN[error.reason] ?? error.message
+    case "BadArgument":
+      return words.badArgument ?? error.message
     case "InvalidProof":
       return proofMessage(error)
     case "InvalidSignature":

@@ -2,20 +2,18 @@
 import { Effect } from "effect"
 import { type CryptoService, discoveryKey } from "../index.js"
 import * as CryptoNode from "../layers/CryptoNode.js"
+import { toBuffer } from "./toBuffer.js"
 
 let made: CryptoService | undefined
 
 /** Made once, when it is first asked for. */
 export const crypto = (): CryptoService => (made ??= Effect.runSync(CryptoNode.make))
 
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
 export const randomBytes = (length: number): Buffer =>
-  asBuffer(Effect.runSync(crypto().randomBytes(length)))
+  toBuffer(Effect.runSync(crypto().randomBytes(length)))
 
 /** The discovery key of a feed's 32-byte public key. */
 export const discoveryKeyOf = (key: Uint8Array): Buffer => {
   if (!(key instanceof Uint8Array) || key.length !== 32) throw new TypeError("a feed's key has 32 bytes")
-  return asBuffer(discoveryKey(crypto().blake2b256, key))
+  return toBuffer(discoveryKey(crypto().blake2b256, key))
 }

@@ -1,5 +1,5 @@
 /** The options of the façade and of its calls, as the peer documents them. */
-import type { Valued } from "./codecs.js"
+import type { LegacyEncoding } from "./codecs.js"
 import type { LegacyCrypto, LegacyOnWrite } from "./feed/open.js"
 import type { ProtocolOptions } from "./protocol.js"
 import type { ProtocolStream } from "./replication/attach.js"
@@ -12,7 +12,7 @@ export interface HypercoreOptions {
   /** Drop what is stored. Default false. */
   readonly overwrite?: boolean
   /** `json`, `utf-8`, `binary` (the default), another that `codecs` knows, or an abstract encoding. */
-  readonly valueEncoding?: Valued
+  readonly valueEncoding?: LegacyEncoding
   /** Download only what is asked for. Default false. */
   readonly sparse?: boolean
   /** Default true. */
@@ -46,7 +46,7 @@ export interface GetOptions {
   readonly wait?: boolean
   /** Milliseconds; 0: as long as it takes. */
   readonly timeout?: number
-  readonly valueEncoding?: Valued
+  readonly valueEncoding?: LegacyEncoding
   /** Fail when no connected peer has it. */
   readonly ifAvailable?: boolean
 }

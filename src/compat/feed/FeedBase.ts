@@ -62,6 +62,8 @@ export class FeedBase extends EventEmitter {
   tree: Views.TreeView | null = null
   readonly _storage: LegacyStorage
   protected readonly codec: Codec
+  /** The values of blocks that are being appended, where a hook is shown them. */
+  protected readonly valuesOf: WeakMap<Uint8Array, unknown> | undefined
   readonly #opening = new Opening()
   readonly #scope = Effect.runSync(Scope.make())
   readonly #totals: Totals | null
@@ -93,6 +95,7 @@ export class FeedBase extends EventEmitter {
     this.crypto = given.crypto ?? null
     this.#totals = given.stats === false ? null : { ...NO_STATS }
     this.codec = toCodec(given.valueEncoding)
+    this.valuesOf = given.onwrite === undefined ? undefined : new WeakMap()
     this._storage = new LegacyStorage()
     if (source instanceof Given) process.nextTick(() => this.#opened(source.feed, given))
     else this.#open(source, given)
@@ -178,7 +181,8 @@ export class FeedBase extends EventEmitter {
       indexing: options.indexing === true,
       crypto: options.crypto,
       onwrite: options.onwrite,
-      peerOf: this.#peerOf
+      peerOf: this.#peerOf,
+      valueOf: (block) => this.valuesOf?.get(block) ?? toBuffer(block)
     })
     // Not before the caller had the time to listen.
     process.nextTick(() => {

@@ -27,9 +27,12 @@ export interface LegacyCrypto {
   ) => void
 }
 
+/** `data`: the value of a block that is appended, the bytes of one that came from a peer. */
 export type LegacyOnWrite = (
   index: number,
-  data: Buffer,
+  // The values of a feed may be anything, and hooks say what they take.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  data: any,
   peer: LegacyPeer | null,
   callback: (error?: Error | null) => void
 ) => void
@@ -47,6 +50,8 @@ export interface OpenRequest {
   readonly crypto: LegacyCrypto | undefined
   readonly onwrite: LegacyOnWrite | undefined
   readonly peerOf: (from: unknown) => LegacyPeer | null
+  /** What a block is shown to the hook as. */
+  readonly valueOf: (block: Uint8Array) => unknown
 }
 
 const signFailed = (cause: unknown) => new NotWritable({ reason: "signing-failed", cause })
@@ -78,11 +83,11 @@ const withLegacy = (own: CryptoService, { sign, verify }: LegacyCrypto): CryptoS
 })
 
 const toOnWrite =
-  (onwrite: LegacyOnWrite, peerOf: OpenRequest["peerOf"]): Feed.OnWrite =>
+  (onwrite: LegacyOnWrite, { peerOf, valueOf }: OpenRequest): Feed.OnWrite =>
   (index, block, from) =>
     Effect.async<void, unknown>((resume) => {
       try {
-        onwrite(index, toBuffer(block), peerOf(from), (error) =>
+        onwrite(index, valueOf(block), peerOf(from), (error) =>
           resume(error ? Effect.fail(error) : Effect.void)
         )
       } catch (error) {
@@ -100,7 +105,7 @@ const openWith = (request: OpenRequest, service: CryptoService, keys: Pick<OpenR
   return Feed.open({
     ...(key === undefined ? {} : { key }),
     ...(secretKey === undefined ? {} : { secretKey }),
-    ...(request.onwrite === undefined ? {} : { onwrite: toOnWrite(request.onwrite, request.peerOf) }),
+    ...(request.onwrite === undefined ? {} : { onwrite: toOnWrite(request.onwrite, request) }),
     createIfMissing: request.createIfMissing,
     overwrite: request.overwrite,
     storeSecretKey: request.storeSecretKey,

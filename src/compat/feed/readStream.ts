@@ -2,7 +2,7 @@
 import { Cause, Chunk, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { Readable } from "node:stream"
 import type { Feed } from "../../index.js"
-import type { Codec } from "../codecs.js"
+import type { Codec, LegacyEncoding } from "../codecs.js"
 import { ofCause } from "../LegacyError.js"
 
 export interface ReadStreamOptions {
@@ -20,7 +20,7 @@ export interface ReadStreamOptions {
   readonly timeout?: number
   /** False: a block that is not here is an error. Default true. */
   readonly wait?: boolean
-  readonly valueEncoding?: unknown
+  readonly valueEncoding?: LegacyEncoding
 }
 
 type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Feed.GetError>>

@@ -13,8 +13,9 @@ import type {
   RequestInput
 } from "./messages.js"
 import type { Protocol, ProtocolChannel, ProtocolPeer } from "./Protocol.js"
-import { asBuffer, received } from "./received.js"
+import { received } from "./received.js"
 import * as sent from "./sent.js"
+import { toBuffer } from "../toBuffer.js"
 
 /** What a channel needs of its stream, beside what everybody sees of it. */
 export interface ChannelHost {
@@ -155,8 +156,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements ProtocolChan
     const { extensions, remoteExtensions } = this.stream
     const name = extensions[remoteExtensions?.[id] ?? -1]
     if (name === undefined) return
-    if (this.peer?.onextension === undefined) this.emit("extension", name, asBuffer(payload))
-    else this.peer.onextension(name, asBuffer(payload))
+    if (this.peer?.onextension === undefined) this.emit("extension", name, toBuffer(payload))
+    else this.peer.onextension(name, toBuffer(payload))
   }
 
   #send(message: Wire.Message): boolean {

@@ -4,7 +4,7 @@
  */
 import type { Duplex } from "node:stream"
 import type { Multiplexer } from "../../index.js"
-import { asBuffer } from "./received.js"
+import { toBuffer } from "../toBuffer.js"
 
 /** Bytes that are pushed at once, and larger arrays alone. */
 export const CHUNK_SIZE = 65_536
@@ -69,7 +69,7 @@ const joined = (parts: ReadonlyArray<Uint8Array>): Array<Buffer> => {
   let group: Array<Uint8Array> = []
   let size = 0
   const close = () => {
-    if (group.length > 0) chunks.push(group.length === 1 ? asBuffer(group[0]!) : Buffer.concat(group))
+    if (group.length > 0) chunks.push(group.length === 1 ? toBuffer(group[0]!) : Buffer.concat(group))
     group = []
     size = 0
   }

@@ -13,8 +13,8 @@ import { KeepAlive } from "./KeepAlive.js"
 import type { BytesInput } from "./messages.js"
 import { CHUNK_SIZE, Outgoing } from "./Outgoing.js"
 import type { Protocol, ProtocolOptions, ProtocolPeer } from "./Protocol.js"
-import { asBuffer } from "./received.js"
 import * as sent from "./sent.js"
+import { toBuffer } from "../toBuffer.js"
 
 const ID_SIZE = 32
 const NONCE_SIZE = 24
@@ -227,7 +227,7 @@ export class ProtocolStream extends Duplex implements Protocol {
   #handle(event: Multiplexer.Event): void {
     switch (event._tag) {
       case "Opened": {
-        const discoveryKey = asBuffer(event.channel.discoveryKey)
+        const discoveryKey = toBuffer(event.channel.discoveryKey)
         this.remoteDiscoveryKey ??= discoveryKey
         this.emit("feed", discoveryKey)
         return
@@ -248,9 +248,9 @@ export class ProtocolStream extends Duplex implements Protocol {
 
   #shake(handshake: Wire.Handshake): void {
     const { ack, extensions, id, live, ordered, userData } = handshake
-    this.remoteId = id === undefined ? randomBytes(ID_SIZE) : asBuffer(id)
+    this.remoteId = id === undefined ? randomBytes(ID_SIZE) : toBuffer(id)
     this.remoteLive = live
-    this.remoteUserData = userData === undefined ? null : asBuffer(userData)
+    this.remoteUserData = userData === undefined ? null : toBuffer(userData)
     this.remoteExtensions = extensions.map((name) => this.extensions.indexOf(name))
     this.remoteAck = ack
     this.remoteOrdered = ordered === true

@@ -1,12 +1,9 @@
 /** received: messages of the wire as callback code takes them: an event's name, and its value. */
 import type { Wire } from "../../index.js"
 import type { ChannelEvents, Data, Range } from "./messages.js"
+import { toBuffer } from "../toBuffer.js"
 
-/** A view of `bytes`. */
-export const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
-const orNull = (bytes: Uint8Array | undefined): Buffer | null => (bytes === undefined ? null : asBuffer(bytes))
+const orNull = (bytes: Uint8Array | undefined): Buffer | null => (bytes === undefined ? null : toBuffer(bytes))
 
 export type MessageEvent = Exclude<keyof ChannelEvents, "extension" | "tick" | "close">
 
@@ -22,7 +19,7 @@ const range = ({ length, start }: { readonly start: number; readonly length?: nu
 const data = ({ index, nodes, signature, value }: Wire.Data): Data => ({
   index,
   value: orNull(value),
-  nodes: nodes.map((node) => ({ index: node.index, hash: asBuffer(node.hash), size: node.size })),
+  nodes: nodes.map((node) => ({ index: node.index, hash: toBuffer(node.hash), size: node.size })),
   signature: orNull(signature)
 })
 
