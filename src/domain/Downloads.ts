@@ -26,7 +26,7 @@ export interface Held {
   readonly nextMissing: (start: number, end: number) => number
 }
 
-/** A request to send to a peer; the digest of what we have joins it there. */
+/** A request to send to a peer; the digest of what we have joins it there. Which block byte `bytes` is in, if not 0, the peer tells. */
 export interface Order {
   readonly index: number
   readonly bytes: number
@@ -75,7 +75,7 @@ export class Downloads {
     const orders: Array<Order> = []
     if (!peer.downloading || !peer.remoteUploading) return orders
     const room = () => peer.free - orders.length > 0
-    if (room()) this.#wishes(peer, orders)
+    this.#wishes(peer, now, orders, room)
     for (const index of this.wanted.blocks()) {
       if (!room()) return orders
       this.#urgent(peer, index, now, orders)
@@ -178,16 +178,32 @@ export class Downloads {
     return true
   }
 
-  /** A wish is asked of a peer once, and again after news of it. */
-  #wishes(peer: Peer, orders: Array<Order>): void {
+  /** A wish is asked of a peer once, and again after news of it; but the block that ends a longer log as any block is. */
+  #wishes(peer: Peer, now: number, orders: Array<Order>, room: () => boolean): void {
     for (const wish of this.wanted.wishes) {
+      if (!room()) return
+      if (this.#hasLast(peer, wish)) {
+        this.#urgent(peer, wish.length - 1, now, orders)
+        continue
+      }
       const asked = memo(this.#wishesAsked, peer)
       if (asked.get(wish) === peer.version) continue
       const index = this.#witness(peer, wish)
       if (index === undefined) continue
       asked.set(wish, peer.version)
-      orders.push({ index, bytes: wish._tag === "Byte" ? wish.offset : 0, hash: true })
+      orders.push(
+        wish._tag === "Byte"
+          ? // No peer looks for byte 0: it would be a request of just that block.
+            { index, bytes: wish.offset, hash: !wish.block || wish.offset === 0 }
+          : { index, bytes: 0, hash: true }
+      )
     }
+  }
+
+  /** Whether the wish is one for the block that ends a longer log, and the peer has it. */
+  #hasLast(peer: Peer, wish: Wish): wish is Extract<Wish, { readonly _tag: "Length" }> {
+    if (wish._tag !== "Length" || !wish.block || this.held.length >= wish.length) return false
+    return peer.remote.has(wish.length - 1)
   }
 
   /** A block of the peer's whose proof may fulfil the wish. */

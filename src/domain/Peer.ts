@@ -106,8 +106,8 @@ export class Peer {
   /** Blocks whose requests were taken back. */
   readonly #cancelled = new Set<number>()
   readonly #inFlight = new Map<number, Sent>()
-  /** Requests of leaves, by their numbers: any number of bytes may be looked for from one block. */
-  readonly #leaves = new Map<number, Sent>()
+  /** Requests of leaves and of bytes, by their numbers: any number of bytes may be looked for from one block. */
+  readonly #lookups = new Map<number, Sent>()
   /** When the last answer came, and when the latest of those requests was sent that were answered. */
   #answered = { at: Number.NEGATIVE_INFINITY, sent: Number.NEGATIVE_INFINITY }
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
@@ -125,12 +125,12 @@ export class Peer {
 
   /** Requests in flight. */
   get inFlight(): number {
-    return this.#inFlight.size + this.#leaves.size
+    return this.#inFlight.size + this.#lookups.size
   }
 
   /** What is asked for and was not answered yet, blocks first. */
   get requests(): ReadonlyArray<InFlight> {
-    return [...this.#inFlight.values(), ...this.#leaves.values()].map(({ bytes, hash, index }) => ({
+    return [...this.#inFlight.values(), ...this.#lookups.values()].map(({ bytes, hash, index }) => ({
       index,
       hash,
       bytes
@@ -214,7 +214,7 @@ export class Peer {
   /** A request is sent. */
   requested(index: number, hash: boolean, bytes: number, now: number): void {
     const sent = { index, hash, bytes, at: now, number: ++this.#sent }
-    if (hash) this.#leaves.set(sent.number, sent)
+    if (isLookup(sent)) this.#lookups.set(sent.number, sent)
     else this.#inFlight.set(index, sent)
     if (this.free <= 0) this.#fullAt = this.#sent
   }
@@ -235,9 +235,9 @@ export class Peer {
       this.expired++
       actions.push({ _tag: "Release", index: sent.index })
     }
-    for (const sent of this.#leaves.values()) {
+    for (const sent of this.#lookups.values()) {
       if (!isLate(sent)) break
-      this.#leaves.delete(sent.number)
+      this.#lookups.delete(sent.number)
       // What it was asked for it may be asked again.
       this.version++
     }
@@ -267,7 +267,7 @@ export class Peer {
   /** Nothing is asked of it any more. */
   abandon(): void {
     this.#inFlight.clear()
-    this.#leaves.clear()
+    this.#lookups.clear()
   }
 
   #have(have: Wire.Have): ReadonlyArray<Action> {
@@ -372,9 +372,11 @@ export class Peer {
       const full = sent.number <= this.#fullAt
       this.stalledSince = undefined
       this.#answered = { at: now, sent: Math.max(sent.at, this.#answered.sent) }
-      if (sent.hash) this.#leaves.delete(sent.number)
-      else this.#inFlight.delete(index)
-      if (!sent.hash) this.window.answered(now - sent.at, value?.length ?? 0, full, now)
+      if (isLookup(sent)) this.#lookups.delete(sent.number)
+      else {
+        this.#inFlight.delete(index)
+        this.window.answered(now - sent.at, value?.length ?? 0, full, now)
+      }
     }
     if (value !== undefined) {
       this.stats.downloadedBlocks++
@@ -386,15 +388,21 @@ export class Peer {
 
   /** The request that `data` answers. Who asked for a byte does not know which block will be told of. */
   #answeredBy(data: Wire.Data): Sent | undefined {
-    if (data.value !== undefined) return this.#inFlight.get(data.index)
+    const isLeaf = data.value === undefined
+    const sent = isLeaf ? undefined : this.#inFlight.get(data.index)
+    if (sent !== undefined) return sent
     let seeking: Sent | undefined
-    for (const sent of this.#leaves.values()) {
+    for (const sent of this.#lookups.values()) {
+      if (sent.hash !== isLeaf) continue
       if (sent.bytes === 0 && sent.index === data.index) return sent
       if (sent.bytes > 0) seeking ??= sent
     }
     return seeking
   }
 }
+
+/** Whether it asks for more or less than just that block. */
+const isLookup = ({ bytes, hash }: Sent): boolean => hash || bytes > 0
 
 /** Past the last bit that is set; before all when none is. */
 const heldEnd = (bytes: Uint8Array): number => {

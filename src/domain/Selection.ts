@@ -8,10 +8,16 @@ export interface Range {
 }
 
 export type Wish =
-  /** A log of at least `length` blocks. */
-  | { readonly _tag: "Length"; readonly length: number }
-  /** The nodes that tell which block of [start, end) byte `offset` is in. */
-  | { readonly _tag: "Byte"; readonly offset: number; readonly start: number; readonly end: number }
+  /** A log of at least `length` blocks; with `block`, and the block that ends one of that length. */
+  | { readonly _tag: "Length"; readonly length: number; readonly block: boolean }
+  /** The nodes that tell which block of [start, end) byte `offset` is in; with `block`, and that block. */
+  | {
+      readonly _tag: "Byte"
+      readonly offset: number
+      readonly start: number
+      readonly end: number
+      readonly block: boolean
+    }
 
 /** All of a feed, as far as it will ever go. */
 export const everything: Range = { start: 0, end: Number.POSITIVE_INFINITY, linear: false }

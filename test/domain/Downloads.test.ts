@@ -4,7 +4,7 @@ import { FastCheck as fc } from "effect"
 import { Downloads, type Order } from "../../src/domain/Downloads.js"
 import { Peer } from "../../src/domain/Peer.js"
 import { Random } from "../../src/domain/Random.js"
-import type { Range } from "../../src/domain/Selection.js"
+import type { Range, Wish } from "../../src/domain/Selection.js"
 
 const BLOCKS = 60
 const SLOW = 1000
@@ -21,6 +21,12 @@ class World {
   readonly cleared = new Set<number>()
   readonly blocks = new Set<number>()
   readonly ranges = new Set<Range>()
+  readonly wishes = new Set<Wish>()
+  /** What each peer was asked for a wish's sake, as long as there is no answer, and when: with its version. */
+  readonly lookups = new Map<Peer, Array<Order>>()
+  readonly lookedFor = new Map<Peer, Map<Wish, number>>()
+  /** Of the log, as far as it is proved. */
+  length = 0
   readonly peers: Array<Peer> = []
   /** When each block was asked of each peer, and has not come or been given up. */
   readonly asked = new Map<Peer, Map<number, number>>()
@@ -31,9 +37,12 @@ class World {
 
   constructor(seed: number) {
     const { held } = this
+    const length = () => this.length
     this.downloads = new Downloads(
       {
-        length: 0,
+        get length() {
+          return length()
+        },
         has: (block) => held.has(block),
         haveByte: (at) => {
           let byte = 0
@@ -46,7 +55,7 @@ class World {
           return Math.min(block, end)
         }
       },
-      { blocks: () => this.blocks.values(), ranges: this.ranges, wishes: [] },
+      { blocks: () => this.blocks.values(), ranges: this.ranges, wishes: this.wishes },
       new Random(seed)
     )
   }
@@ -57,6 +66,8 @@ class World {
     this.peers.push(peer)
     this.downloads.peers.add(peer)
     this.asked.set(peer, new Map())
+    this.lookups.set(peer, [])
+    this.lookedFor.set(peer, new Map())
     for (const block of blocks) this.tell(peer, block)
     return peer
   }
@@ -67,8 +78,13 @@ class World {
 
   fill(peer: Peer): ReadonlyArray<Order> {
     const orders = this.downloads.fill(peer, this.now)
-    for (const { index } of orders) {
-      peer.requested(index, false, 0, this.now)
+    for (const order of orders) {
+      const { bytes, hash, index } = order
+      peer.requested(index, hash, bytes, this.now)
+      if (isLookup(order)) {
+        this.lookups.get(peer)!.push(order)
+        continue
+      }
       this.asked.get(peer)!.set(index, this.now)
       this.expected.set(index, peer)
     }
@@ -76,16 +92,38 @@ class World {
   }
 
   answer(peer: Peer, block: number): void {
-    const actions = peer.receive(
-      { _tag: "Data", index: block, value: new Uint8Array(1), nodes: [], signature: undefined },
-      this.now
-    )
-    const stored = actions.some((action) => action._tag === "Store")
+    const stored = this.receive(peer, block, new Uint8Array(1))
     if (stored) this.held.add(block)
     this.#over(peer, block)
     if (!stored) return
     this.blocks.delete(block)
     this.downloads.release(block, peer)
+  }
+
+  /** A peer answers its oldest request for a byte, or of a leaf, by this block or its leaf. */
+  tellOf(peer: Peer, found: number): void {
+    const lookups = this.lookups.get(peer)!
+    const [order] = lookups
+    if (order === undefined) return
+    const block = order.bytes > 0 ? found : order.index
+    // It may be what it is asked for as such, too: then that is what it answers.
+    const isAsked = !order.hash && this.asked.get(peer)!.has(block)
+    const leaf = lookups.findIndex(({ bytes, hash, index }) => hash && bytes === 0 && index === block)
+    if (!isAsked) lookups.splice(order.hash ? Math.max(0, leaf) : 0, 1)
+    expect(this.receive(peer, block, order.hash ? undefined : new Uint8Array(1))).toBe(true)
+    if (order.hash) return
+    this.held.add(block)
+    this.blocks.delete(block)
+    if (isAsked) this.#over(peer, block)
+    this.downloads.release(block, peer)
+  }
+
+  /** Whether what comes is to be stored, in which case the log is as long as it says. */
+  receive(peer: Peer, index: number, value: Uint8Array | undefined): boolean {
+    const data = { _tag: "Data", index, value, nodes: [], signature: undefined } as const
+    const stored = peer.receive(data, this.now).some((action) => action._tag === "Store")
+    if (stored) this.length = Math.max(this.length, index + 1)
+    return stored
   }
 
   /** What a peer no longer has is no longer asked of it. */
@@ -111,6 +149,8 @@ class World {
     this.peers.splice(this.peers.indexOf(peer), 1)
     for (const block of this.asked.get(peer)!.keys()) this.#over(peer, block)
     this.asked.delete(peer)
+    this.lookups.delete(peer)
+    this.lookedFor.delete(peer)
   }
 
   clear(start: number, end: number): void {
@@ -121,17 +161,40 @@ class World {
     this.downloads.cleared(start, end)
   }
 
+  /** Blocks that wishes are for, in their order. */
+  lasts(): Array<number> {
+    const blocks = [...this.wishes].flatMap((wish) =>
+      wish._tag === "Length" && wish.block && wish.length > this.length ? [wish.length - 1] : []
+    )
+    return [...new Set(blocks)]
+  }
+
+  /** What else `peer` is asked for by wishes, in their order: each once, and again after news of it. */
+  due(peer: Peer): Array<readonly [Wish, Order]> {
+    return [...this.wishes].flatMap((wish): Array<readonly [Wish, Order]> => {
+      if (this.lookedFor.get(peer)!.get(wish) === peer.version) return []
+      if (wish._tag === "Length" && wish.length <= this.length) return []
+      if (wish._tag === "Length" && wish.block && peer.remote.has(wish.length - 1)) return []
+      const [start, end] = wish._tag === "Byte" ? [wish.start, wish.end] : [wish.length - 1, BLOCKS]
+      const index = all(start, Math.min(end, peer.remoteLength)).find((block) => peer.remote.has(block))
+      if (index === undefined) return []
+      const bytes = wish._tag === "Byte" ? wish.offset : 0
+      return [[wish, { index, bytes, hash: bytes === 0 || (wish._tag === "Byte" && !wish.block) }]]
+    })
+  }
+
   isWanted(block: number): boolean {
     if (this.blocks.has(block)) return true
+    if (this.lasts().includes(block)) return true
     return [...this.ranges].some(
       ({ end, linear, start }) =>
         block >= start && block < end && (linear || end !== Infinity || !this.cleared.has(block))
     )
   }
 
-  /** Somebody waits for it: it is got, or next in a stream. */
+  /** Somebody waits for it: it is got, or next in a stream, or ends a longer log. */
   isUrgent(block: number): boolean {
-    if (this.blocks.has(block)) return true
+    if (this.blocks.has(block) || this.lasts().includes(block)) return true
     return [...this.ranges].some(({ end, linear, start }) => {
       let next = start
       while (next < end && this.held.has(next)) next++
@@ -152,6 +215,8 @@ class World {
   }
 }
 
+const isLookup = ({ bytes, hash }: Order): boolean => hash || bytes > 0
+
 /** Everything that the orders for `peer` promise. */
 const checkedFill = (world: World, peer: Peer): void => {
   const before = new Set(world.asked.get(peer)!.keys())
@@ -159,14 +224,25 @@ const checkedFill = (world: World, peer: Peer): void => {
   const late = [...world.expected.keys()].filter((block) => world.now - since(block) >= SLOW)
   const room = Math.max(0, peer.free)
   const free = world.free(peer)
-  const orders = world.fill(peer).map(({ index }) => index)
+  const due = world.due(peer)
+  const lasts = world.lasts()
+  const all = world.fill(peer)
+  expect(all.length).toBeLessThanOrEqual(room)
+  const lookups = all.filter(isLookup)
+  expect(lookups).toEqual(due.slice(0, lookups.length).map(([, order]) => order))
+  for (const [wish] of due.slice(0, lookups.length)) world.lookedFor.get(peer)!.set(wish, peer.version)
+  const orders = all.filter((order) => !isLookup(order)).map(({ index }) => index)
   expect(new Set(orders).size).toBe(orders.length)
-  expect(orders.length).toBeLessThanOrEqual(room)
+  // What wishes ask for comes first: while there is room nothing of it is left.
+  const ofWishes = all.filter((order) => isLookup(order) || lasts.includes(order.index)).length
+  if (ofWishes < room) expect(lookups.length).toBe(due.length)
   const fresh = orders.filter((block) => free.includes(block))
   // Somebody else's, but somebody waits for it, so that its turn comes before that of what nobody is asked for.
   const urgent = orders.filter((block) => !free.includes(block) && world.isUrgent(block))
-  const left = room - Math.min(room, urgent.length)
-  const demanded = [...world.blocks].filter((block) => free.includes(block)).slice(0, left)
+  const left = room - lookups.length - Math.min(room, urgent.length)
+  const demanded = [...new Set([...lasts, ...world.blocks])]
+    .filter((block) => free.includes(block))
+    .slice(0, left)
   expect(fresh.slice(0, demanded.length)).toEqual(demanded)
   // Nothing is left that could be asked for, unless there is no room.
   expect(fresh.length).toBe(Math.min(left, free.length))
@@ -183,15 +259,30 @@ const checkedFill = (world: World, peer: Peer): void => {
 type Step =
   | { readonly _tag: "Join"; readonly blocks: ReadonlyArray<number>; readonly most: number }
   | { readonly _tag: "Fill" | "Leave"; readonly peer: number }
-  | { readonly _tag: "Answer" | "Tell"; readonly peer: number; readonly block: number }
+  | { readonly _tag: "Answer" | "Tell" | "TellOf"; readonly peer: number; readonly block: number }
   | { readonly _tag: "Refuse"; readonly peer: number; readonly block: number; readonly length: number }
   | { readonly _tag: "Wait"; readonly time: number }
   | { readonly _tag: "Get"; readonly block: number }
   | { readonly _tag: "Select"; readonly start: number; readonly length: number; readonly linear: boolean }
-  | { readonly _tag: "Deselect"; readonly nth: number }
+  | { readonly _tag: "Deselect" | "Unwish"; readonly nth: number }
+  | { readonly _tag: "Wish"; readonly wish: Wish }
   | { readonly _tag: "Clear"; readonly start: number; readonly length: number }
 
 const { constant, nat, record } = fc
+const wish: fc.Arbitrary<Wish> = fc.oneof(
+  record({
+    _tag: constant("Length" as const),
+    length: fc.integer({ min: 1, max: BLOCKS }),
+    block: fc.boolean()
+  }),
+  record({
+    _tag: constant("Byte" as const),
+    offset: nat(3),
+    start: nat(BLOCKS),
+    end: fc.oneof(nat(BLOCKS), constant(Infinity)),
+    block: fc.boolean()
+  })
+)
 const step: fc.Arbitrary<Step> = fc.oneof(
   record({
     _tag: constant("Join" as const),
@@ -204,6 +295,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: record({ _tag: constant("Answer" as const), peer: nat(5), block: nat(BLOCKS - 1) })
   },
   record({ _tag: constant("Tell" as const), peer: nat(5), block: nat(BLOCKS - 1) }),
+  { weight: 2, arbitrary: record({ _tag: constant("Wish" as const), wish }) },
+  record({ _tag: constant("TellOf" as const), peer: nat(5), block: nat(BLOCKS - 1) }),
+  record({ _tag: constant("Unwish" as const), nth: nat(5) }),
   record({ _tag: constant("Refuse" as const), peer: nat(5), block: nat(BLOCKS - 1), length: nat(20) }),
   record({ _tag: constant("Leave" as const), peer: nat(5) }),
   { weight: 2, arbitrary: record({ _tag: constant("Wait" as const), time: nat(1500) }) },
@@ -241,6 +335,17 @@ const perform = (world: World, step: Step): void => {
       if (range !== undefined) world.ranges.delete(range)
       break
     }
+    case "Wish":
+      if (step.wish._tag === "Byte" || step.wish.length > world.length) world.wishes.add(step.wish)
+      break
+    case "Unwish": {
+      const wish = [...world.wishes][step.nth]
+      if (wish !== undefined) world.wishes.delete(wish)
+      break
+    }
+    case "TellOf":
+      if (peer !== undefined) world.tellOf(peer, step.block)
+      break
     case "Clear":
       // While it is wanted a range is not cleared: what was held once does not come again (`download`).
       if (world.ranges.size === 0) world.clear(step.start, step.start + step.length)

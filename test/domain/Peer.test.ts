@@ -99,3 +99,40 @@ describe("a request that is not answered", () => {
     expect(peer.inFlight).toBe(1)
   })
 })
+
+describe("a block that is asked for by one of its bytes", () => {
+  const answers = (peer: Peer, message: Parameters<Peer["receive"]>[0]) =>
+    peer.receive(message, 10).map((action) => action._tag)
+  const leaf = (index: number) => ({ ...data(index), value: undefined })
+
+  it("may be any, and comes once; its leaf is no answer", () => {
+    const peer = new Peer(options, nothing)
+    peer.requested(0, false, 77, 0)
+    expect(peer.inFlight).toBe(1)
+    expect(peer.askedAt(0)).toBe(undefined)
+    expect(answers(peer, leaf(5))).toEqual([])
+    expect(answers(peer, data(5))).toEqual(["Store"])
+    expect(peer.inFlight).toBe(0)
+    expect(answers(peer, data(6))).toEqual(["Send"])
+  })
+
+  it("is not what answers a request of that block, or of a byte's place", () => {
+    const peer = new Peer(options, nothing)
+    peer.requested(0, false, 77, 0)
+    peer.requested(5, false, 0, 1)
+    peer.requested(0, true, 99, 2)
+    expect(answers(peer, data(5))).toEqual(["Store"])
+    expect([peer.askedAt(5), peer.inFlight]).toEqual([undefined, 2])
+    expect(answers(peer, leaf(7))).toEqual(["Store"])
+    expect(answers(peer, data(5))).toEqual(["Store"])
+    expect(peer.inFlight).toBe(0)
+  })
+
+  it("says nothing of the link: it may have been looked for long", () => {
+    const peer = new Peer(options, nothing)
+    const { limit } = peer.window
+    for (let i = 0; i < 2 * limit; i++) peer.requested(0, false, i + 1, 0)
+    for (let i = 0; i < 2 * limit; i++) peer.receive(data(i), 5)
+    expect(peer.window.limit).toBe(limit)
+  })
+})

@@ -143,6 +143,24 @@ forEachPeer((it, name) => {
     })
   )
 
+  it.scoped("we seek a block, and for the end of the log: those blocks come, and no others", () =>
+    Effect.gen(function* () {
+      const theirs = yield* theyHave()
+      const { feed } = yield* openOurs({ key: theirs.key, sparse: true })
+      const link = yield* linkFeeds(feed, theirs, LIVE)
+      expect(yield* within("a log of 300", feed.update(300, { block: true }))).toBe(300)
+      const found = [299]
+      for (const at of [sizeOf(blocks) - 1, 1, 700, 333]) {
+        const { index, offset } = yield* within(`byte ${at}`, feed.seek(at, { block: true }))
+        expect([index, offset]).toEqual(placeOf(at))
+        if (index !== 299) found.push(index)
+      }
+      expect(new Set(yield* heldHere(feed))).toEqual(new Set(found))
+      for (const index of found) expect(yield* feed.get(index)).toEqual(blocks[index])
+      yield* link.finish
+    })
+  )
+
   it.scoped("they seek over the network, in the log of ours", () =>
     Effect.gen(function* () {
       const feed = yield* weHave()

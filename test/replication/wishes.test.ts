@@ -1,6 +1,6 @@
 /** seek and update of a sparse feed over a connection: asked for once, however long they wait. */
 import { describe, expect } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import { type Connection, Feed, NetworkMemory, Replication } from "../../src/index.js"
 import {
   bytes,
@@ -73,4 +73,64 @@ describe("at the same time", () => {
     })
   )
 })
-void Fiber
+
+const heldBy = (feed: Feed.Feed) =>
+  Effect.filter(
+    Array.from({ length: feed.length }, (_, index) => index),
+    (index) => feed.has(index)
+  )
+
+describe("with `block`", () => {
+  inMemory("an update brings the block that ends a log of that length, and no other", () =>
+    Effect.gen(function* () {
+      const blocks = someBlocks(40)
+      const from = yield* source(blocks)
+      const to = yield* Effect.provide(Feed.open({ key: from.key, sparse: true }), memory)
+      const [near, far] = yield* NetworkMemory.pair()
+      yield* Effect.forkScoped(Replication.replicate(from, far, { live: true }))
+      yield* Effect.forkScoped(Replication.replicate(to, near, { live: true }))
+      expect(yield* to.update(40, { block: true })).toBe(40)
+      expect(yield* heldBy(to)).toEqual([39])
+      const longer = yield* startWaiting(to.update(42, { block: true }))
+      yield* from.append(bytes("not yet"))
+      yield* quiet
+      yield* expectWaiting(longer)
+      yield* from.append(bytes("now"))
+      expect(yield* ended(longer)).toBe(42)
+      expect(yield* heldBy(to)).toEqual([39, 41])
+    })
+  )
+
+  inMemory("an update is answered by a longer log, though nobody has the block", () =>
+    Effect.gen(function* () {
+      const from = yield* source(someBlocks(40))
+      yield* from.clear(19)
+      const other = yield* Effect.provide(Feed.open({ key: from.key, sparse: true }), memory)
+      const [near, far] = yield* NetworkMemory.pair()
+      yield* Effect.forkScoped(Replication.replicate(from, far, { live: true }))
+      yield* Effect.forkScoped(Replication.replicate(other, near, { live: true }))
+      expect(yield* other.update(20, { block: true })).toBe(40)
+      expect(yield* heldBy(other)).toEqual([])
+    })
+  )
+
+  inMemory("a seek brings the block that holds the byte, and no other", () =>
+    Effect.gen(function* () {
+      const blocks = someBlocks(40)
+      const from = yield* source(blocks)
+      const { to } = yield* sparseReader(from)
+      const offsets = Array.from({ length: 12 }, (_, i) => Math.floor(((i + 1) * from.byteLength) / 13))
+      const fibers = yield* Effect.forEach(offsets, (offset) => Effect.fork(to.seek(offset, { block: true })))
+      const found = new Set<number>()
+      for (const [i, fiber] of fibers.entries()) {
+        const at = yield* from.seek(offsets[i]!)
+        expect(yield* ended(fiber)).toEqual(at)
+        found.add(at.index)
+      }
+      yield* quiet
+      expect(found.size).toBeGreaterThan(6)
+      expect(yield* heldBy(to)).toEqual([...found].sort((a, b) => a - b))
+      for (const index of found) expect(yield* to.get(index)).toEqual(blocks[index])
+    })
+  )
+})

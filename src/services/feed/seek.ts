@@ -27,6 +27,8 @@ export interface SeekOptions {
   /** The byte is known to lie in these blocks: only they are asked of peers. Default: all. */
   readonly start?: number
   readonly end?: number
+  /** Where a peer is asked, ask for the block that holds the byte, too: it comes with the nodes that tell. Default false. */
+  readonly block?: boolean
 }
 
 export type SeekError = BadArgument | BlockUnavailable | CorruptStorage | FeedClosed | StorageError
@@ -51,7 +53,9 @@ export const seek = (
         return Effect.zipRight(core.demand.changeSince(version, wish), attempt(wish))
       })
     })
-  const sought = Effect.suspend(() => attempt({ _tag: "Byte", offset: byteOffset, start, end }))
+  const sought = Effect.suspend(() =>
+    attempt({ _tag: "Byte", offset: byteOffset, start, end, block: options.block === true })
+  )
   return isIndex(byteOffset)
     ? withDeadline(sought, () => core.tip.length, options.timeout)
     : Effect.fail(new BadArgument({ operation: "seek", detail: `${byteOffset} is not a byte offset` }))

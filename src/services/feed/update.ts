@@ -11,6 +11,11 @@ export interface UpdateOptions {
    * connected has, which is known when each has told what it has. Default false: wait for peers too.
    */
   readonly ifAvailable?: boolean
+  /**
+   * Also ask peers for the block that ends a log of that length: it mostly comes with the proof, and is not waited for where a proof comes
+   * without. Default false.
+   */
+  readonly block?: boolean
 }
 
 export type UpdateError = BadArgument | BlockUnavailable | FeedClosed
@@ -27,7 +32,7 @@ export const update = (
       return Effect.fail(new BadArgument({ operation: "update", detail: `${wanted} is not a length` }))
     }
     // The same for all changes: it is asked of a peer once.
-    const wish = { _tag: "Length", length: wanted } as const
+    const wish = { _tag: "Length", length: wanted, block: options.block === true } as const
     const wait: Effect.Effect<number, FeedClosed> = Effect.suspend(() => {
       if (core.closed) return Effect.fail(new FeedClosed())
       const { version } = core.demand

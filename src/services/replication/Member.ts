@@ -231,7 +231,7 @@ export class Member implements Participant {
       }
       for (const { index, bytes, hash } of downloads.fill(this.peer, now)) {
         this.peer.requested(index, hash, bytes, now)
-        this.send({ _tag: "Request", index, bytes, hash, nodes: this.#digest(index, hash) })
+        this.send({ _tag: "Request", index, bytes, hash, nodes: this.#digest(index, hash || bytes > 0) })
       }
     }
     this.#hasAsked = true
