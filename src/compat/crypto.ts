@@ -3,19 +3,28 @@ import { Effect } from "effect"
 import { type CryptoService, discoveryKey } from "../index.js"
 import * as CryptoNode from "../layers/CryptoNode.js"
 
+const KEY_SIZE = 32
+
 let made: CryptoService | undefined
 
 /** Made once, when it is first asked for. */
 export const crypto = (): CryptoService => (made ??= Effect.runSync(CryptoNode.make))
 
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-export const randomBytes = (length: number): Buffer =>
-  asBuffer(Effect.runSync(crypto().randomBytes(length)))
+export const randomBytes = (length: number): Buffer => asBuffer(Effect.runSync(crypto().randomBytes(length)))
+
+/** Of any realm: a test runner may have a Uint8Array of its own. */
+export const isBytes = (value: unknown): value is Uint8Array =>
+  ArrayBuffer.isView(value) && (value as Uint8Array).BYTES_PER_ELEMENT === 1
+
+/** Throws unless it is a feed's public key. */
+export const checkKey = (key: unknown): void => {
+  if (!isBytes(key) || key.length !== KEY_SIZE) throw new TypeError(`a feed's key has ${KEY_SIZE} bytes`)
+}
 
 /** The discovery key of a feed's 32-byte public key. */
 export const discoveryKeyOf = (key: Uint8Array): Buffer => {
-  if (!(key instanceof Uint8Array) || key.length !== 32) throw new TypeError("a feed's key has 32 bytes")
+  checkKey(key)
   return asBuffer(discoveryKey(crypto().blake2b256, key))
 }

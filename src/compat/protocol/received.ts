@@ -6,7 +6,8 @@ import type { ChannelEvents, Data, Range } from "./messages.js"
 export const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-const orNull = (bytes: Uint8Array | undefined): Buffer | null => (bytes === undefined ? null : asBuffer(bytes))
+const orNull = (bytes: Uint8Array | undefined): Buffer | null =>
+  bytes === undefined ? null : asBuffer(bytes)
 
 export type MessageEvent = Exclude<keyof ChannelEvents, "extension" | "tick" | "close">
 
@@ -14,7 +15,13 @@ export type Received = {
   readonly [Name in MessageEvent]: { readonly name: Name; readonly value: ChannelEvents[Name][0] }
 }[MessageEvent]
 
-const range = ({ length, start }: { readonly start: number; readonly length?: number | undefined }): Range => ({
+const range = ({
+  length,
+  start
+}: {
+  readonly start: number
+  readonly length?: number | undefined
+}): Range => ({
   start,
   length: length ?? 0
 })
