@@ -244,9 +244,10 @@ export class ProtocolStream extends Duplex implements Protocol {
 
   #shake(handshake: Wire.Handshake): void {
     const { ack, extensions, id, live, ordered, userData } = handshake
-    this.remoteId = id === undefined ? randomBytes(ID_SIZE) : asBuffer(id)
+    // Copies, which do not keep all that they came with.
+    this.remoteId = id === undefined ? randomBytes(ID_SIZE) : Buffer.from(id)
     this.remoteLive = live
-    this.remoteUserData = userData === undefined ? null : asBuffer(userData)
+    this.remoteUserData = userData === undefined ? null : Buffer.from(userData)
     this.remoteExtensions = extensions.map((name) => this.extensions.indexOf(name))
     this.remoteAck = ack
     this.remoteOrdered = ordered === true
