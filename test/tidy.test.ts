@@ -71,6 +71,9 @@ const direction: Rule = (all) =>
 /** Values and types that need no runtime. */
 const DOMAIN_MAY_USE = ["Brand", "Data", "Either", "Option", "ParseResult", "Schema", "Types"]
 
+/** What the callback API is made of. */
+const COMPAT_MAY_USE = new Set(["node:events", "node:stream"])
+
 const packages: Rule = (all) =>
   eachImport(all, (file, { names, specifier }) => {
     if (specifier.startsWith(".")) return undefined
@@ -86,6 +89,7 @@ const packages: Rule = (all) =>
           ? undefined
           : "services may use effect and @effect/platform"
       case "compat":
+        if (COMPAT_MAY_USE.has(specifier)) return undefined
         return isNode(specifier) || /noble|sodium/.test(name) ? "only layers may use the platform" : undefined
       case "entry":
         if (file === "src/node.ts" || name === "effect") return undefined
@@ -241,7 +245,7 @@ const rules: ReadonlyArray<
       importing("src/domain/C.ts", "effect/Effect", "node:fs", "@noble/hashes/blake2.js", "@effect/platform"),
       importing("src/services/D.ts", "node:path", "sodium-native", "@effect/platform-node"),
       importing("src/index.ts", "node:fs", "@noble/ed25519"),
-      importing("src/compat/E.ts", "node:events", "sodium-native")
+      importing("src/compat/E.ts", "node:events", "node:stream", "node:fs", "sodium-native")
     ],
     13
   ],

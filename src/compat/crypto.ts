@@ -4,16 +4,26 @@ import { type CryptoService, discoveryKey } from "../index.js"
 import * as CryptoNode from "../layers/CryptoNode.js"
 import { toBuffer } from "./toBuffer.js"
 
+const KEY_SIZE = 32
+
 let made: CryptoService | undefined
 
 /** Made once, when it is first asked for. */
 export const crypto = (): CryptoService => (made ??= Effect.runSync(CryptoNode.make))
 
-export const randomBytes = (length: number): Buffer =>
-  toBuffer(Effect.runSync(crypto().randomBytes(length)))
+export const randomBytes = (length: number): Buffer => toBuffer(Effect.runSync(crypto().randomBytes(length)))
+
+/** Of any realm: a test runner may have a Uint8Array of its own. */
+export const isBytes = (value: unknown): value is Uint8Array =>
+  ArrayBuffer.isView(value) && (value as Uint8Array).BYTES_PER_ELEMENT === 1
+
+/** Throws unless it is a feed's public key. */
+export const checkKey = (key: unknown): void => {
+  if (!isBytes(key) || key.length !== KEY_SIZE) throw new TypeError(`a feed's key has ${KEY_SIZE} bytes`)
+}
 
 /** The discovery key of a feed's 32-byte public key. */
 export const discoveryKeyOf = (key: Uint8Array): Buffer => {
-  if (!(key instanceof Uint8Array) || key.length !== 32) throw new TypeError("a feed's key has 32 bytes")
+  checkKey(key)
   return toBuffer(discoveryKey(crypto().blake2b256, key))
 }

@@ -5,6 +5,8 @@
  *     const channel = stream.feed(key)
  *     socket.pipe(stream).pipe(socket)
  *
+ * What is written to it is decrypted where it lies, and a message's Buffers are views of it, as there.
+ *
  * It refuses more than that does: a message that is none ends the stream, where that would skip it, and so does a signature that has not
  * 64 bytes, a handshake with more than 256 extensions, or 1 MiB of messages on feeds that are not open here.
  */

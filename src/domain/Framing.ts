@@ -164,7 +164,9 @@ export class FrameReader {
       offset = this.#step(bytes, offset, frames)
     }
     this.#rest = offset < bytes.length ? bytes.subarray(offset) : empty
-    return this.#problem === undefined || frames.length > 0 ? Either.right(frames) : Either.left(this.#problem)
+    return this.#problem === undefined || frames.length > 0
+      ? Either.right(frames)
+      : Either.left(this.#problem)
   }
 
   /**

@@ -47,6 +47,7 @@ export type Event =
 
 export interface MultiplexerOptions {
   readonly encrypt: boolean
+  /** Read when the first feed is opened. */
   readonly handshake: Wire.Handshake
   readonly xsalsa20: (key: Uint8Array, nonce: Uint8Array) => StreamCipher
   /** Channels that each side may open, ever. */

@@ -211,7 +211,9 @@ describe("a peer that is not ready", () => {
     const { keep, promise } = promised()
     await write(stream, Buffer.concat([opening(0, 0), have(0, 1)]))
     const heard: Array<number> = []
-    stream.feed(keyOf(0), { peer: { onhave: ({ start }) => void heard.push(start), whenReady: () => promise } })
+    stream.feed(keyOf(0), {
+      peer: { onhave: ({ start }) => void heard.push(start), whenReady: () => promise }
+    })
     let taken = false
     const taking = write(stream, have(0, 2)).then(() => (taken = true))
     await tick()

@@ -35,7 +35,12 @@ const MANY = "Only 256 feeds currently supported. Open a Github issue if you nee
 const encrypted: ProtocolOptions = { encrypt: true }
 
 const attacks: ReadonlyArray<Attack> = [
-  { about: "a frame above 8 MB", sends: [Buffer.from(peer.varint.encode(8_388_609))], reason: "too-large", words: LARGE },
+  {
+    about: "a frame above 8 MB",
+    sends: [Buffer.from(peer.varint.encode(8_388_609))],
+    reason: "too-large",
+    words: LARGE
+  },
   { about: "a length without end", sends: [Buffer.alloc(9, 0x80)], reason: "too-large", words: LARGE },
   {
     about: "a frame without a header",
@@ -52,8 +57,18 @@ const attacks: ReadonlyArray<Attack> = [
     options: { maxFeeds: 3 }
   },
   { about: "a message before any feed", sends: [have(0, 1)], reason: "malformed", words: FEED },
-  { about: "a message on a channel that is not open", sends: [opening(0, 0), have(1, 1)], reason: "malformed", words: FEED },
-  { about: "a Feed without a discovery key", sends: [frame(0, TYPE.Feed, Buffer.from([0x28, 1]))], reason: "malformed", words: FEED },
+  {
+    about: "a message on a channel that is not open",
+    sends: [opening(0, 0), have(1, 1)],
+    reason: "malformed",
+    words: FEED
+  },
+  {
+    about: "a Feed without a discovery key",
+    sends: [frame(0, TYPE.Feed, Buffer.from([0x28, 1]))],
+    reason: "malformed",
+    words: FEED
+  },
   { about: "a discovery key of 31 bytes", sends: [feedMessage(31)], reason: "malformed", words: FEED },
   { about: "a nonce of 23 bytes", sends: [feedMessage(32, 23)], reason: "malformed", words: FEED },
   {
@@ -78,7 +93,16 @@ const attacks: ReadonlyArray<Attack> = [
   },
   {
     about: "a megabyte on feeds that are not open",
-    sends: [opening(0, 1), ...range(2).map(() => frame(0, TYPE.Data, Buffer.from(peer.messages.Data.encode({ index: 1, value: Buffer.alloc(600_000) }))))],
+    sends: [
+      opening(0, 1),
+      ...range(2).map(() =>
+        frame(
+          0,
+          TYPE.Data,
+          Buffer.from(peer.messages.Data.encode({ index: 1, value: Buffer.alloc(600_000) }))
+        )
+      )
+    ],
     reason: "too-many",
     words: "Remote sent too many messages on an unopened feed",
     oursOnly: true
@@ -92,14 +116,20 @@ const attacks: ReadonlyArray<Attack> = [
   },
   {
     about: "a signature of 3 bytes",
-    sends: [opening(0, 0), frame(0, TYPE.Data, peer.messages.Data.encode({ index: 0, signature: Buffer.alloc(3) }))],
+    sends: [
+      opening(0, 0),
+      frame(0, TYPE.Data, peer.messages.Data.encode({ index: 0, signature: Buffer.alloc(3) }))
+    ],
     reason: "malformed",
     words: "Remote sent an invalid message: field 4 has 3 bytes instead of 64",
     oursOnly: true
   },
   {
     about: "257 extensions",
-    sends: [opening(0, 0), frame(0, TYPE.Handshake, peer.messages.Handshake.encode({ extensions: range(257).map(String) }))],
+    sends: [
+      opening(0, 0),
+      frame(0, TYPE.Handshake, peer.messages.Handshake.encode({ extensions: range(257).map(String) }))
+    ],
     reason: "too-large",
     words: "Remote sent an invalid message: more than 256 extensions",
     oursOnly: true
@@ -135,12 +165,21 @@ describe("a stream that is sent", () => {
   }
 
   it("something wrong after messages hands these out first, in any split", async () => {
-    const bad = [opening(0, 0), have(0, 1), have(0, 2), frame(0, TYPE.Have, Buffer.from([0x10, 1])), have(0, 3)]
+    const bad = [
+      opening(0, 0),
+      have(0, 1),
+      have(0, 2),
+      frame(0, TYPE.Have, Buffer.from([0x10, 1])),
+      have(0, 3)
+    ]
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 99 }), { minLength: 1 }), async (sizes) => {
         const { end, heard, stream } = attacked("ours")
         for (const part of split(Buffer.concat(bad), sizes)) await write(stream, part)
-        expect([heard, end.events]).toEqual([[1, 2], ["error", "close"]])
+        expect([heard, end.events]).toEqual([
+          [1, 2],
+          ["error", "close"]
+        ])
       })
     )
   })

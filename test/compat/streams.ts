@@ -49,7 +49,9 @@ export const deliver = async (
 }
 
 /** What a stream says of its own end. */
-export const endOf = (stream: Protocol): { readonly events: ReadonlyArray<string>; readonly error?: Error } => {
+export const endOf = (
+  stream: Protocol
+): { readonly events: ReadonlyArray<string>; readonly error?: Error } => {
   const end: { events: Array<string>; error?: Error } = { events: [] }
   stream.on("error", (error: Error) => {
     end.events.push("error")

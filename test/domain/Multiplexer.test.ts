@@ -172,6 +172,90 @@ describe("what is said on a channel", () => {
     expect(right.problem).toMatchObject({ _tag: "ProtocolError", reason: "too-many" })
   })
 
+  it("before the feed is open here takes room until it is handed out", () => {
+    const [left, right] = [new Side(false, 1), new Side(false, 2)]
+    left.open(0)
+    for (const feed of [1, 2, 3]) {
+      left.open(feed)
+      for (const number of [1, 2]) {
+        const bitfield = new Uint8Array(400_000)
+        const channel = left.multiplexer.channel(discoveryKeyOf(feed))!
+        left.multiplexer.send(channel, { _tag: "Have", start: number, length: 1, bitfield, ack: false })
+      }
+      deliver(left, right, [2 ** 20])
+      if (feed < 3) right.open(feed)
+    }
+    expect(right.problem).toBeUndefined()
+    left.open(4)
+    left.say(4, 1)
+    const channel = left.multiplexer.channel(discoveryKeyOf(4))!
+    const bitfield = new Uint8Array(400_000)
+    left.multiplexer.send(channel, { _tag: "Have", start: 1, length: 1, bitfield, ack: false })
+    deliver(left, right, [2 ** 20])
+    expect(right.problem).toMatchObject({ reason: "too-many", about: "unopened" })
+  })
+
+  it("on a feed that is opened when that is heard is not early", () => {
+    const [left, right] = [new Side(false, 1), new Side(false, 2)]
+    right.open(0)
+    for (const feed of [0, 1]) left.open(feed)
+    for (let number = 0; number < 40; number++) left.say(1, number)
+    const bytes = joined(left.multiplexer.take())
+    let events = Either.getOrThrow(right.multiplexer.receive(bytes))
+    const tags: Array<string> = []
+    while (events.length > 0 || right.multiplexer.hasMore) {
+      for (const { _tag } of events) tags.push(_tag)
+      if (tags.at(-1) === "Opened" && tags.length > 1) {
+        const opened = right.multiplexer.open(keyOf(1), discoveryKeyOf(1), new Uint8Array(24))
+        expect(right.multiplexer.early(Either.getOrThrow(opened))).toEqual([])
+      }
+      events = Either.getOrThrow(right.multiplexer.more())
+    }
+    expect(tags).toEqual(["Opened", "Handshake", "Opened", ...Array<string>(40).fill("Message")])
+  })
+
+  it("before something wrong is heard, then what is wrong, again and again", () => {
+    const [left, right] = [new Side(false, 1), new Side(false, 2)]
+    for (const side of [left, right]) side.open(0)
+    for (const number of [1, 2]) left.say(0, number)
+    const good = joined(left.multiplexer.take())
+    // A Have without a start; a frame without a header.
+    for (const bad of [
+      [3, 3, 0x10, 1],
+      [2, 0x80, 0x80]
+    ]) {
+      const side = new Side(false, 3)
+      side.open(0)
+      side.receive(Uint8Array.from([...good, ...bad, ...good]))
+      expect(side.heard.get(0)).toEqual([1, 2])
+      expect(side.problem).toMatchObject({ reason: "malformed" })
+      expect(Either.isLeft(side.multiplexer.more())).toBe(true)
+      expect(side.multiplexer.hasMore).toBe(true)
+    }
+  })
+
+  it("without a nonce is refused with the first frame", () => {
+    const [left, right] = [new Side(false, 1), new Side(true, 2)]
+    left.open(0)
+    deliver(left, right, [2])
+    expect(right.problem).toMatchObject({ reason: "no-nonce" })
+  })
+
+  it("is on as many channels as may be", () => {
+    const options = { encrypt: false, handshake, xsalsa20: xor, maxChannels: 300 }
+    const [one, other] = [new Multiplexer(options), new Multiplexer(options)]
+    const open = (feed: number) =>
+      one.open(keyOf(0), new Uint8Array(32).fill(feed, 0, 1).fill(feed >> 8, 1), new Uint8Array())
+    for (let feed = 0; feed < 300; feed++) expect(Either.isRight(open(feed))).toBe(true)
+    expect(Either.flip(open(300))).toMatchObject({ right: { reason: "too-many", about: "channel" } })
+    let opened = 0
+    for (let events = other.receive(joined(one.take())); ; events = other.more()) {
+      for (const { _tag } of Either.getOrThrow(events)) if (_tag === "Opened") opened++
+      if (!other.hasMore) break
+    }
+    expect(opened).toBe(300)
+  })
+
   it("with another first feed is refused, whichever side is first", () => {
     for (const first of [0, 1]) {
       const sides = [new Side(true, 1), new Side(true, 2)] as const

@@ -115,7 +115,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements ProtocolChan
     if (event === undefined) return
     const { peer } = this
     if (peer === null) {
-      this.emit(event.name, event.value as never)
+      ;(this as EventEmitter).emit(event.name, event.value)
       return
     }
     switch (event.name) {

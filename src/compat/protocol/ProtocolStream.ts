@@ -5,7 +5,8 @@
 import { Either } from "effect"
 import { Duplex } from "node:stream"
 import { Multiplexer, ProtocolError, toHex, type Wire } from "../../index.js"
-import { crypto, discoveryKeyOf, randomBytes } from "../crypto.js"
+import { checkKey, crypto, discoveryKeyOf, randomBytes } from "../crypto.js"
+import { toBuffer } from "../toBuffer.js"
 import { Channel, type ChannelHost } from "./Channel.js"
 import { failure, timedOut, tooLarge } from "./failure.js"
 import { Incoming } from "./Incoming.js"
@@ -14,7 +15,6 @@ import type { BytesInput } from "./messages.js"
 import { CHUNK_SIZE, Outgoing } from "./Outgoing.js"
 import type { Protocol, ProtocolOptions, ProtocolPeer } from "./Protocol.js"
 import * as sent from "./sent.js"
-import { toBuffer } from "../toBuffer.js"
 
 const ID_SIZE = 32
 const NONCE_SIZE = 24
@@ -159,12 +159,9 @@ export class ProtocolStream extends Duplex implements Protocol {
     this.#incoming.write(chunk, done)
   }
 
-  #open(
-    key: Uint8Array,
-    discoveryKey: Uint8Array,
-    known: Multiplexer.Channel | undefined
-  ): Channel | null {
+  #open(key: Uint8Array, discoveryKey: Uint8Array, known: Multiplexer.Channel | undefined): Channel | null {
     const isFirst = this.#multiplexer.opened === 0
+    if (isFirst && this.encrypted) checkKey(key)
     if (isFirst && this.#isOther(discoveryKey)) return null
     // A feed that we have closed is opened anew, under another number.
     if (known !== undefined) known.localId = -1
@@ -176,8 +173,7 @@ export class ProtocolStream extends Duplex implements Protocol {
       return null
     }
     const wire = opened.right
-    const channel =
-      this.#channels.get(wire) ?? new Channel(this.#host, wire, key, discoveryKey)
+    const channel = this.#channels.get(wire) ?? new Channel(this.#host, wire, key, discoveryKey)
     this.#channels.set(wire, channel)
     channel.id = wire.localId
     this.feeds.push(channel)
@@ -248,9 +244,10 @@ export class ProtocolStream extends Duplex implements Protocol {
 
   #shake(handshake: Wire.Handshake): void {
     const { ack, extensions, id, live, ordered, userData } = handshake
-    this.remoteId = id === undefined ? randomBytes(ID_SIZE) : toBuffer(id)
+    // Copies, which do not keep all that they came with.
+    this.remoteId = id === undefined ? randomBytes(ID_SIZE) : Buffer.from(id)
     this.remoteLive = live
-    this.remoteUserData = userData === undefined ? null : toBuffer(userData)
+    this.remoteUserData = userData === undefined ? null : Buffer.from(userData)
     this.remoteExtensions = extensions.map((name) => this.extensions.indexOf(name))
     this.remoteAck = ack
     this.remoteOrdered = ordered === true
@@ -265,7 +262,8 @@ export class ProtocolStream extends Duplex implements Protocol {
 
   #tick(): void {
     if (this.#incoming.isWaiting) this.#keepAlive.heard()
-    for (const channel of [...this.feeds]) channel.tick()
+    // By number, as a channel that hears it may close itself or the stream.
+    for (let i = 0; i < this.feeds.length; i++) this.feeds[i]!.tick()
   }
 
   /** When the last of the feeds that were expected is closed, the stream is over, unless somebody knows better. */

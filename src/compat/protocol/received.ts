@@ -1,9 +1,10 @@
 /** received: messages of the wire as callback code takes them: an event's name, and its value. */
 import type { Wire } from "../../index.js"
-import type { ChannelEvents, Data, Range } from "./messages.js"
 import { toBuffer } from "../toBuffer.js"
+import type { ChannelEvents, Data, Range } from "./messages.js"
 
-const orNull = (bytes: Uint8Array | undefined): Buffer | null => (bytes === undefined ? null : toBuffer(bytes))
+const orNull = (bytes: Uint8Array | undefined): Buffer | null =>
+  bytes === undefined ? null : toBuffer(bytes)
 
 export type MessageEvent = Exclude<keyof ChannelEvents, "extension" | "tick" | "close">
 
@@ -11,7 +12,13 @@ export type Received = {
   readonly [Name in MessageEvent]: { readonly name: Name; readonly value: ChannelEvents[Name][0] }
 }[MessageEvent]
 
-const range = ({ length, start }: { readonly start: number; readonly length?: number | undefined }): Range => ({
+const range = ({
+  length,
+  start
+}: {
+  readonly start: number
+  readonly length?: number | undefined
+}): Range => ({
   start,
   length: length ?? 0
 })

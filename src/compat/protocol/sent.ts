@@ -1,5 +1,6 @@
 /** sent: what callback code gives, as messages of the wire. A field that is missing or that nothing can carry is thrown. */
 import { Multiplexer, type Wire } from "../../index.js"
+import { isBytes } from "../crypto.js"
 import type {
   BytesInput,
   CancelInput,
@@ -29,7 +30,7 @@ const optional = (value: number | null | undefined, name: string): number | unde
 const bytes = (value: BytesInput | null | undefined, name: string): Uint8Array | undefined => {
   if (!isGiven(value)) return undefined
   if (typeof value === "string") return Buffer.from(value)
-  if (value instanceof Uint8Array) return value
+  if (isBytes(value)) return value
   throw new TypeError(`${name} must be a Buffer or a string`)
 }
 
