@@ -269,7 +269,8 @@ export class Hypercore<T = Buffer> extends FeedBase {
     const told = orPromise<[]>(callback)
     this.whenOpen((feed) => {
       const length = minLength === -1 ? feed.length + 1 : minLength
-      const program = feed.update(length, { ifAvailable, block: hash === false })
+      const grown = feed.update(length, { ifAvailable, block: hash === false })
+      const program = hash === false ? Effect.zipRight(grown, feed.get(length - 1)) : grown
       const wait = new Wait(length - 1, length, false)
       this.#begin(wait, program, told.callback, nothing, { noPeerHasIt: "No update available from peers" })
     }, told.callback)

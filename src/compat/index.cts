@@ -1,0 +1,3 @@
+// What `require` is given: the function itself, and its types for who resolves them as CommonJS.
+import compat = require("./index.js")
+export = compat
