@@ -270,7 +270,8 @@ export class Hypercore<T = Buffer> extends FeedBase {
     this.whenOpen((feed) => {
       const length = minLength === -1 ? feed.length + 1 : minLength
       const grown = feed.update(length, { ifAvailable, block: hash === false })
-      const program = hash === false ? Effect.zipRight(grown, feed.get(length - 1)) : grown
+      const program: Effect.Effect<unknown, unknown> =
+        hash === false ? Effect.zipRight(grown, feed.get(length - 1)) : grown
       const wait = new Wait(length - 1, length, false)
       this.#begin(wait, program, told.callback, nothing, { noPeerHasIt: "No update available from peers" })
     }, told.callback)
