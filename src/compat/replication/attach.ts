@@ -2,7 +2,7 @@
  * attach: an open feed on a protocol stream, ours or the real `hypercore-protocol`, from its opening on the stream to its end there. A
  * failure ends the stream, as it does with the peer.
  */
-import { Effect, Exit, type Fiber } from "effect"
+import { type Cause, Effect, Exit, type Fiber } from "effect"
 import { Replication, type Wire } from "../../index.js"
 import { ofCause } from "../LegacyError.js"
 import type * as Protocol from "../protocol.js"
@@ -46,18 +46,18 @@ export const attach = (
   })
   const fiber = Effect.runFork(Effect.withClock(program, unrefClock))
   fiber.addObserver((exit) => {
-    if (Exit.isSuccess(exit) || endedEarly(exit)) return
-    process.nextTick(() => stream.destroy(ofCause(exit.cause)))
+    if (Exit.isSuccess(exit)) return
+    process.nextTick(() => (isOver(exit.cause) ? channel.close() : stream.destroy(ofCause(exit.cause))))
   })
   return fiber
 }
 
-/** A stream that ends before all has come is no error to the peer's callers. */
-const endedEarly = (exit: Exit.Exit<void, unknown>): boolean =>
-  Exit.isFailure(exit) &&
-  exit.cause._tag === "Fail" &&
-  typeof exit.cause.error === "object" &&
-  (exit.cause.error as { readonly reason?: unknown }).reason === "ended-early"
+/** A stream that ends before all has come, or a feed that is closed, is no error to the peer's callers. */
+const isOver = (cause: Cause.Cause<unknown>): boolean => {
+  if (cause._tag !== "Fail" || typeof cause.error !== "object") return false
+  const { _tag, reason } = cause.error as { readonly _tag?: unknown; readonly reason?: unknown }
+  return _tag === "FeedClosed" || reason === "ended-early"
+}
 
 /** Hands on the other side's handshake, once it has opened this feed too: before that it would have to keep what we say. */
 const greet = (stream: ProtocolStream, channel: Protocol.ProtocolChannel, peer: LegacyPeer): void => {
@@ -95,5 +95,7 @@ const messagesOf = (
   pull: peer.inbox.pull,
   send: (message) => Messages.send(channel, message),
   drained: Effect.suspend(() => drained(stream)),
-  end: Effect.sync(() => channel.close())
+  end: Effect.sync(() => channel.close()),
+  // The channel's end would be the stream's, which could not be destroyed with the error any more.
+  abort: Effect.void
 })
