@@ -56,6 +56,16 @@ const NO_SIGNATURE: Words = {
   notHeld: "No signature found"
 }
 
+const NO_ROOTS: Words = {
+  outOfRange: "Missing tree roots needed for verify",
+  notHeld: "Missing tree roots needed for verify"
+}
+
+const NO_PROOF: Words = {
+  outOfRange: "No proof available for this index",
+  notHeld: "No proof available for this index"
+}
+
 const toNode = ({ hash, index, size }: LegacyNode): LegacyNode => ({ index, size, hash: toBuffer(hash) })
 const nothing = (): [] => []
 const one = <A>(value: A): [A] => [value]
@@ -202,13 +212,14 @@ export class Hypercore<T = Buffer> extends FeedBase {
   /** Calls back with true when the signature is this feed's over the log of `index + 1` blocks. */
   verify(index: number, signature: Uint8Array, callback?: Callback<[boolean]>): Promise<boolean> | undefined {
     return this.#run(callback, (feed) => feed.verify(index, signature), () => one(true), {
+      ...NO_ROOTS,
       invalidSignature: "Signature verification failed"
     })
   }
 
   /** The roots of the log of `index + 1` blocks. */
   rootHashes(index: number, callback?: Callback<[Array<LegacyNode>]>): Promise<Array<LegacyNode>> | undefined {
-    return this.#run(callback, (feed) => feed.rootHashes(index), (roots) => one(roots.map(toNode)))
+    return this.#run(callback, (feed) => feed.rootHashes(index), (roots) => one(roots.map(toNode)), NO_ROOTS)
   }
 
   /** How many blocks of [start, end) are held. */
@@ -244,9 +255,12 @@ export class Hypercore<T = Buffer> extends FeedBase {
     last?: Callback<[number, number]>
   ): Promise<number> | undefined {
     const [options = {}, callback] = sort<SeekOptions, Callback<[number, number]>>(first, last)
-    const { hash, start = 0, wait } = options
+    const { hash, start = 0 } = options
     const end = options.end === undefined || options.end === -1 ? FOREVER : options.end
-    const words = { notHeld: "Unable to seek to this offset", outOfRange: "Out of bounds" }
+    const isNowhere = end <= start
+    const wait = isNowhere ? false : options.wait
+    const notHeld = "Unable to seek to this offset"
+    const words = { notHeld, outOfRange: isNowhere ? notHeld : "Out of bounds" }
     return this.#wait(
       callback,
       new Wait(start, end, false),
@@ -349,7 +363,8 @@ export class Hypercore<T = Buffer> extends FeedBase {
       callback,
       (feed) => feed.proof(index, { digest, hash }),
       ({ nodes, signature }) =>
-        one({ nodes: nodes.map(toNode), signature: signature === undefined ? null : toBuffer(signature) })
+        one({ nodes: nodes.map(toNode), signature: signature === undefined ? null : toBuffer(signature) }),
+      NO_PROOF
     )
   }
 

@@ -62,7 +62,12 @@ compare("the façade and 7.7.1 let callers see the same", {
     log(await outcome((done) => feed.signature(9, done as never)))
     log(await outcome((done) => feed.signature(-1, done as never)))
     log(await outcome((done) => feed.seek(99, { wait: false }, done)))
+    log(await outcome((done) => feed.seek(99, { start: 3, end: 2 }, done)))
     log(await outcome((done) => feed.verify(2, Buffer.alloc(64), done as never)))
+    log(await outcome((done) => feed.verify(9, Buffer.alloc(64), done as never)))
+    log(await outcome((done) => feed.rootHashes(9, done as never)))
+    log(await outcome((done) => feed.proof(9, done as never)))
+    log(await outcome((done) => feed.put(9, "x", { nodes: [] }, done)))
   },
 
   "errors of opening": async (make, log) => {

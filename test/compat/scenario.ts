@@ -82,7 +82,7 @@ const run = async (scenario: Scenario, make: Make): Promise<ReadonlyArray<unknow
 }
 
 /** Each scenario is a test. */
-export const compare = (about: string, scenarios: Record<string, Scenario>): void =>
+export const compare = (about: string, scenarios: Record<string, Scenario>): void => {
   describe(about, () => {
     for (const [name, scenario] of Object.entries(scenarios)) {
       it(name, async () => {
@@ -92,3 +92,4 @@ export const compare = (about: string, scenarios: Record<string, Scenario>): voi
       })
     }
   })
+}
