@@ -1,6 +1,14 @@
 /** open: the Effect feed behind a façade, from the arguments that the peer's constructor takes. */
-import { Effect, Layer } from "effect"
-import { Crypto, type CryptoService, Feed, NotWritable, type OpenRefused, Storage } from "../../index.js"
+import { Context, Effect, Layer } from "effect"
+import {
+  Crypto,
+  type CryptoService,
+  Feed,
+  type FeedFiles,
+  NotWritable,
+  type OpenRefused,
+  Storage
+} from "../../index.js"
 import * as StorageFile from "../../layers/StorageFile.js"
 import * as StorageRandomAccess from "../../layers/StorageRandomAccess.js"
 import { crypto } from "../crypto.js"
@@ -8,9 +16,7 @@ import type { LegacyPeer } from "../replication/LegacyPeer.js"
 import { toBuffer } from "../toBuffer.js"
 
 /** A directory, or what gives a random-access-storage instance for each file name. */
-export type CreateStorage =
-  | string
-  | ((name: string) => StorageRandomAccess.RandomAccessStorage)
+export type CreateStorage = string | ((name: string) => StorageRandomAccess.RandomAccessStorage)
 
 /** Signs and verifies in the feed's stead, by callbacks. */
 export interface LegacyCrypto {
@@ -50,6 +56,8 @@ export interface OpenRequest {
   readonly crypto: LegacyCrypto | undefined
   readonly onwrite: LegacyOnWrite | undefined
   readonly peerOf: (from: unknown) => LegacyPeer | null
+  /** Given the files of a directory, once they are open. */
+  readonly onFiles: (files: FeedFiles) => void
   /** What a block is shown to the hook as. */
   readonly valueOf: (block: Uint8Array) => unknown
 }
@@ -95,12 +103,19 @@ const toOnWrite =
       }
     })
 
-const storageOf = (storage: CreateStorage): Layer.Layer<Storage> =>
+const storageOf = ({ onFiles, storage }: OpenRequest): Layer.Layer<Storage> =>
   typeof storage === "string"
-    ? StorageFile.layer({ directory: storage })
+    ? Layer.map(StorageFile.layer({ directory: storage }), (context) => {
+        const { open } = Context.get(context, Storage)
+        return Context.make(Storage, { open: (path) => Effect.tap(open(path), (files) => onFiles(files)) })
+      })
     : StorageRandomAccess.layer({ create: (name) => storage(name) })
 
-const openWith = (request: OpenRequest, service: CryptoService, keys: Pick<OpenRequest, "key" | "secretKey">) => {
+const openWith = (
+  request: OpenRequest,
+  service: CryptoService,
+  keys: Pick<OpenRequest, "key" | "secretKey">
+) => {
   const { key, secretKey } = keys
   return Feed.open({
     ...(key === undefined ? {} : { key }),
@@ -127,6 +142,6 @@ export const open = (request: OpenRequest) => {
         openWith(request, service, { key: publicKey, secretKey })
       )
     ),
-    Effect.provide(storageOf(request.storage))
+    Effect.provide(storageOf(request))
   )
 }

@@ -37,7 +37,10 @@ export const locate = (
       }
       const found = yield* within(core, root.index, offset)
       if (found._tag !== "Past") return found
-      return yield* new CorruptStorage({ file: "tree", detail: `the sizes under root ${root.index} do not add up` })
+      return yield* new CorruptStorage({
+        file: "tree",
+        detail: `the sizes under root ${root.index} do not add up`
+      })
     }
     return { _tag: "Unknown", block: core.tip.length, reason: "out-of-range" } as const
   })
@@ -59,7 +62,10 @@ const within = (core: FeedCore, top: FlatTree.Position, offset: number): Step =>
     return right._tag === "Past" ? { _tag: "Past", size: left.size + right.size } : right
   })
 
-const storedSize = (core: FeedCore, position: FlatTree.Position): Effect.Effect<number | undefined, CorruptStorage | StorageError> =>
+const storedSize = (
+  core: FeedCore,
+  position: FlatTree.Position
+): Effect.Effect<number | undefined, CorruptStorage | StorageError> =>
   core.bitfield.hasNode(position)
     ? Effect.flatMap(readNodes(core.files, [position]), ([node]) =>
         node === undefined
