@@ -84,6 +84,23 @@ describe.each(COMBINATIONS)("%s to %s", (from, to) => {
   })
 })
 
+describe("a feed that is closed while it replicates", () => {
+  it("ends its part of the stream, without an error", async () => {
+    const [author, reader] = await pair("ours", "ours", ["a"])
+    const [a, b] = [author.replicate({ live: true }), reader.replicate({ live: true })]
+    const errors: Array<unknown> = []
+    for (const stream of [a, b]) stream.on("error", (error) => errors.push(error))
+    const over = Promise.all([ends(a), once(author, "peer-remove")])
+    join(a, b)
+    await called((callback) => reader.get(0, callback))
+    await called((callback) => reader.close(callback))
+    await over
+    expect(errors).toEqual([])
+    expect(author.peers).toHaveLength(0)
+    expect(await called((callback) => author.append("b", callback))).toBe(1)
+  })
+})
+
 /** Feeds on one stream of each kind, at each end. */
 const streams: ReadonlyArray<readonly [string, (options: object) => Duplex]> = [
   ["our protocol", (options) => protocol(options)],

@@ -2,7 +2,7 @@
  * attach: an open feed on a protocol stream, ours or the real `hypercore-protocol`, from its opening on the stream to its end there. A
  * failure ends the stream, as it does with the peer.
  */
-import { Effect, Exit, type Fiber } from "effect"
+import { Cause, Effect, Exit, type Fiber, Option } from "effect"
 import { Replication, type Wire } from "../../index.js"
 import { ofCause } from "../LegacyError.js"
 import type * as Protocol from "../protocol.js"
@@ -46,18 +46,27 @@ export const attach = (
   })
   const fiber = Effect.runFork(Effect.withClock(program, unrefClock))
   fiber.addObserver((exit) => {
-    if (Exit.isSuccess(exit) || endedEarly(exit)) return
-    process.nextTick(() => stream.destroy(ofCause(exit.cause)))
+    const reason = reasonOf(exit)
+    if (reason === "closed") process.nextTick(() => channel.close())
+    else if (reason === "failed") process.nextTick(() => stream.destroy(ofCause((exit as Failed).cause)))
   })
   return fiber
 }
 
-/** A stream that ends before all has come is no error to the peer's callers. */
-const endedEarly = (exit: Exit.Exit<void, unknown>): boolean =>
-  Exit.isFailure(exit) &&
-  exit.cause._tag === "Fail" &&
-  typeof exit.cause.error === "object" &&
-  (exit.cause.error as { readonly reason?: unknown }).reason === "ended-early"
+type Failed = Exit.Failure<void, unknown>
+
+/**
+ * Why it is over. Neither a stream that ends before all has come nor a feed that is closed is an error to the peer's callers: the other feeds
+ * of the stream go on.
+ */
+const reasonOf = (exit: Exit.Exit<void, unknown>): "done" | "closed" | "failed" => {
+  if (Exit.isSuccess(exit)) return "done"
+  const error = Option.getOrUndefined(Cause.failureOption(exit.cause)) as
+    | { readonly _tag?: unknown; readonly reason?: unknown }
+    | undefined
+  if (error?._tag === "FeedClosed") return "closed"
+  return error?._tag === "ProtocolError" && error.reason === "ended-early" ? "done" : "failed"
+}
 
 /** Hands on the other side's handshake, once it has opened this feed too: before that it would have to keep what we say. */
 const greet = (stream: ProtocolStream, channel: Protocol.ProtocolChannel, peer: LegacyPeer): void => {
