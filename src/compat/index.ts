@@ -22,7 +22,9 @@ export interface HypercoreConstructor {
     options?: HypercoreOptions | null
   ): Hypercore<T>
   new <T = Buffer>(storage: CreateStorage, options?: HypercoreOptions | null): Hypercore<T>
-  readonly prototype: Hypercore
+  // As of each generic class: those who extend it say of what.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly prototype: Hypercore<any>
   readonly discoveryKey: (key: Uint8Array) => Buffer
   /** A façade of an open Effect feed: both may be used at once; closing one closes the other. */
   readonly fromFeed: <T = Buffer>(feed: Feed.Feed, options?: HypercoreOptions) => Hypercore<T>

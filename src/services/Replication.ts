@@ -191,7 +191,7 @@ const run = (session: Session, options: Options): Effect.Effect<void, SessionErr
     Effect.ensuring(Effect.sync(() => session.leave())),
     Effect.zipLeft(Effect.suspend(() => (session.ending ? Effect.void : answerEnd(session)))),
     // Who fails ends too, without waiting for what the other side may never take: it hears of it now, not by our silence.
-    Effect.tapErrorCause(() => Effect.zipRight(Effect.fork(session.port.end), Effect.yieldNow()))
+    Effect.tapErrorCause(() => Effect.zipRight(Effect.fork(session.port.abort), Effect.yieldNow()))
   )
 
 /** The other side has ended, and waits for us to: it is told, as far as it still listens. */

@@ -31,6 +31,10 @@ const bytesOf = (bytes: Uint8Array | string | null | undefined): Buffer | null =
   return bytes instanceof Uint8Array ? toBuffer(bytes) : null
 }
 
+/** A key as it is printed: by its ends. */
+const shortHex = (bytes: Buffer | null): string =>
+  bytes === null ? "null" : `${bytes.toString("hex", 0, 3)}..${bytes.toString("hex", bytes.length - 1)}`
+
 /** A key of a feed that has one. */
 const keyOf = (bytes: Uint8Array): Buffer | null => (bytes.length === 0 ? null : Buffer.from(bytes))
 
@@ -231,6 +235,8 @@ export class FeedBase extends EventEmitter {
   readonly #heard = (event: FeedEvent, origin?: Origin): void => {
     switch (event._tag) {
       case "Append":
+        // Its first block tells a reader whether the feed is signed.
+        this.live = this.#opening.feed!.live
         return this.tell("append")
       case "Download":
         this.#count("downloaded", event.size)
@@ -270,10 +276,9 @@ export class FeedBase extends EventEmitter {
   ): string {
     const indent = " ".repeat(options.indentationLvl ?? 0)
     const paint = options.stylize ?? ((text: string) => text)
-    const hex = (bytes: Buffer | null) => (bytes === null ? "null" : bytes.toString("hex"))
     const lines = [
-      ["key", hex(this.key), "string"],
-      ["discoveryKey", hex(this.discoveryKey), "string"],
+      ["key", shortHex(this.key), "string"],
+      ["discoveryKey", shortHex(this.discoveryKey), "string"],
       ["opened", String(this.opened), "boolean"],
       ["sparse", String(this.sparse), "boolean"],
       ["writable", String(this.writable), "boolean"],

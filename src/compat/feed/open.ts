@@ -1,5 +1,5 @@
 /** open: the Effect feed behind a façade, from the arguments that the peer's constructor takes. */
-import { Context, Effect, Layer } from "effect"
+import { Cause, Context, Effect, Exit, Layer } from "effect"
 import {
   Crypto,
   type CryptoService,
@@ -14,6 +14,7 @@ import * as StorageRandomAccess from "../../layers/StorageRandomAccess.js"
 import { crypto } from "../crypto.js"
 import type { LegacyPeer } from "../replication/LegacyPeer.js"
 import { toBuffer } from "../toBuffer.js"
+import { openedOnce } from "./openedOnce.js"
 
 /** A directory, or what gives a random-access-storage instance for each file name. */
 export type CreateStorage = string | ((name: string) => StorageRandomAccess.RandomAccessStorage)
@@ -25,9 +26,10 @@ export interface LegacyCrypto {
     secretKey: Buffer | null,
     callback: (error: Error | null, signature?: Uint8Array) => void
   ) => void
+  /** In this order, as the peer calls it; its documents have the first two the other way round. */
   readonly verify: (
-    signature: Buffer,
     data: Buffer,
+    signature: Buffer,
     key: Buffer,
     callback: (error: Error | null, valid?: boolean) => void
   ) => void
@@ -81,7 +83,7 @@ const withLegacy = (own: CryptoService, { sign, verify }: LegacyCrypto): CryptoS
   verify: (message, signature, publicKey) =>
     Effect.async((resume) => {
       try {
-        verify(toBuffer(signature), toBuffer(message), toBuffer(publicKey), (error, valid) =>
+        verify(toBuffer(message), toBuffer(signature), toBuffer(publicKey), (error, valid) =>
           resume(Effect.succeed(!error && valid === true))
         )
       } catch {
@@ -130,18 +132,27 @@ const openWith = (
   }).pipe(Effect.provideService(Crypto, service))
 }
 
+const isLost = (error: unknown): error is OpenRefused =>
+  typeof error === "object" && error !== null && (error as OpenRefused).reason === "lost-key"
+
 /** Opens the feed in the scope; a key pair that the caller does not want stored is made, for `feed.secretKey` to tell it. */
 export const open = (request: OpenRequest) => {
   const own = crypto()
   const service = request.crypto === undefined ? own : withLegacy(own, request.crypto)
-  const isUnstored = (error: unknown): error is OpenRefused =>
-    !request.storeSecretKey && (error as OpenRefused).reason === "lost-key" && request.key === undefined
-  return openWith(request, service, request).pipe(
-    Effect.catchIf(isUnstored, () =>
-      Effect.flatMap(own.keyPair(), ({ publicKey, secretKey }) =>
-        openWith(request, service, { key: publicKey, secretKey })
-      )
-    ),
-    Effect.provide(storageOf(request))
-  )
+  if (request.storeSecretKey)
+    return openWith(request, service, request).pipe(Effect.provide(storageOf(request)))
+  return Effect.gen(function* () {
+    const storage = openedOnce(
+      yield* Storage,
+      (exit) => Exit.isFailure(exit) && isLost(Cause.squash(exit.cause))
+    )
+    return yield* openWith(request, service, request).pipe(
+      Effect.catchIf(isLost, () =>
+        Effect.flatMap(own.keyPair(), ({ publicKey, secretKey }) =>
+          openWith(request, service, { key: publicKey, secretKey })
+        )
+      ),
+      Effect.provideService(Storage, storage)
+    )
+  }).pipe(Effect.provide(storageOf(request)))
 }

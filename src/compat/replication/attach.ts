@@ -2,7 +2,7 @@
  * attach: an open feed on a protocol stream, ours or the real `hypercore-protocol`, from its opening on the stream to its end there. A
  * failure ends the stream, as it does with the peer.
  */
-import { Cause, Effect, Exit, type Fiber, Option } from "effect"
+import { type Cause, Effect, Exit, type Fiber } from "effect"
 import { Replication, type Wire } from "../../index.js"
 import { ofCause } from "../LegacyError.js"
 import type * as Protocol from "../protocol.js"
@@ -46,26 +46,17 @@ export const attach = (
   })
   const fiber = Effect.runFork(Effect.withClock(program, unrefClock))
   fiber.addObserver((exit) => {
-    const reason = reasonOf(exit)
-    if (reason === "closed") process.nextTick(() => channel.close())
-    else if (reason === "failed") process.nextTick(() => stream.destroy(ofCause((exit as Failed).cause)))
+    if (Exit.isSuccess(exit)) return
+    process.nextTick(() => (isOver(exit.cause) ? channel.close() : stream.destroy(ofCause(exit.cause))))
   })
   return fiber
 }
 
-type Failed = Exit.Failure<void, unknown>
-
-/**
- * Why it is over. Neither a stream that ends before all has come nor a feed that is closed is an error to the peer's callers: the other feeds
- * of the stream go on.
- */
-const reasonOf = (exit: Exit.Exit<void, unknown>): "done" | "closed" | "failed" => {
-  if (Exit.isSuccess(exit)) return "done"
-  const error = Option.getOrUndefined(Cause.failureOption(exit.cause)) as
-    | { readonly _tag?: unknown; readonly reason?: unknown }
-    | undefined
-  if (error?._tag === "FeedClosed") return "closed"
-  return error?._tag === "ProtocolError" && error.reason === "ended-early" ? "done" : "failed"
+/** A stream that ends before all has come, or a feed that is closed, is no error to the peer's callers. */
+const isOver = (cause: Cause.Cause<unknown>): boolean => {
+  if (cause._tag !== "Fail" || typeof cause.error !== "object") return false
+  const { _tag, reason } = cause.error as { readonly _tag?: unknown; readonly reason?: unknown }
+  return _tag === "FeedClosed" || reason === "ended-early"
 }
 
 /** Hands on the other side's handshake, once it has opened this feed too: before that it would have to keep what we say. */
@@ -104,5 +95,7 @@ const messagesOf = (
   pull: peer.inbox.pull,
   send: (message) => Messages.send(channel, message),
   drained: Effect.suspend(() => drained(stream)),
-  end: Effect.sync(() => channel.close())
+  end: Effect.sync(() => channel.close()),
+  // The channel's end would be the stream's, which could not be destroyed with the error any more.
+  abort: Effect.void
 })

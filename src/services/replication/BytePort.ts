@@ -83,4 +83,6 @@ export class BytePort implements Port {
     this.#ended = true
     return this.connection.end
   })
+
+  readonly abort = this.end
 }

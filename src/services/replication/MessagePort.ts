@@ -23,6 +23,8 @@ export interface MessageChannel {
   readonly drained: Effect.Effect<void, NetworkError>
   /** Ends the channel from our side: we have nothing more to say. */
   readonly end: Effect.Effect<void, NetworkError>
+  /** The same where the replication has failed, which it then does with why. Default: `end`. */
+  readonly abort?: Effect.Effect<void, NetworkError>
 }
 
 export class MessagePort implements Port {
@@ -96,5 +98,10 @@ export class MessagePort implements Port {
   readonly end: Effect.Effect<void, NetworkError> = Effect.suspend(() => {
     this.#ended = true
     return this.messages.end
+  })
+
+  readonly abort: Effect.Effect<void, NetworkError> = Effect.suspend(() => {
+    this.#ended = true
+    return this.messages.abort ?? this.messages.end
   })
 }

@@ -44,4 +44,6 @@ export interface Port {
   readonly push: Effect.Effect<void, NetworkError>
   /** Says that nothing follows. */
   readonly end: Effect.Effect<void, NetworkError>
+  /** The same where the session has failed. */
+  readonly abort: Effect.Effect<void, NetworkError>
 }
