@@ -15,8 +15,19 @@ const sources = readSources(root, "src")
 
 type Rule = (sources: ReadonlyArray<Source>) => ReadonlyArray<string>
 
+interface Target {
+  readonly default: string
+}
+/** A file; or one, or one for each way of asking for it, with its types. */
+type Entry = string | Target | { readonly import: Target; readonly require: Target }
+
+const filesOf = (entry: Entry): ReadonlyArray<string> => {
+  if (typeof entry === "string") return [entry]
+  return "import" in entry ? [entry.import.default, entry.require.default] : [entry.default]
+}
+
 const PACKAGE = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as {
-  readonly exports: Record<string, string | { readonly default: string }>
+  readonly exports: Record<string, Entry>
   readonly dependencies?: Record<string, string>
   readonly peerDependencies?: Record<string, string>
   readonly optionalDependencies?: Record<string, string>
@@ -25,9 +36,9 @@ const PACKAGE = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf
 /** What a user can import or run: the package's exports, and the command. */
 const entryPoints: ReadonlyArray<string> = [
   ...Object.values(PACKAGE.exports)
-    .map((entry) => (typeof entry === "string" ? entry : entry.default))
+    .flatMap(filesOf)
     .filter((file) => file.startsWith("./dist/"))
-    .map((file) => file.replace("./dist/", "src/").replace(/\.js$/, ".ts")),
+    .map((file) => file.replace("./dist/", "src/").replace(/js$/, "ts")),
   ...(fs.existsSync(path.join(root, "src/cli/main.ts")) ? ["src/cli/main.ts"] : [])
 ]
 

@@ -2,22 +2,22 @@
  * The feed as callers of hypercore 6 and 7 know it: callbacks and events in front of `Feed`'s programs, which do the work. Whatever is called
  * before the feed is open waits until it is. A callback that is left out becomes a promise.
  */
-import { Effect, Either, Exit } from "effect"
+import { Effect } from "effect"
 import type { Readable, Writable } from "node:stream"
-import { type Feed, Replication, type TreeNode } from "../index.js"
-import { type Callback, call, orPromise, refusing, tellExit } from "./callback.js"
-import { type Codec, toCodec } from "./codecs.js"
-import { FeedBase } from "./feed/FeedBase.js"
+import { type Feed, Replication } from "../index.js"
+import { type Callback, call, orPromise } from "./callback.js"
+import type { FeedBase } from "./feed/FeedBase.js"
+import { nothing, one, sort } from "./feed/FeedCalls.js"
+import { FeedProofs } from "./feed/FeedProofs.js"
 import { readStream, type ReadStreamOptions } from "./feed/readStream.js"
 import * as Views from "./feed/views.js"
-import { downloadCancelled, Wait, Waits } from "./feed/Waits.js"
+import { downloadCancelled, Wait } from "./feed/Waits.js"
 import { writeStream } from "./feed/writeStream.js"
-import { closed, type Words } from "./LegacyError.js"
+import { closed } from "./LegacyError.js"
 import type {
   ClearOptions,
   DownloadRange,
   GetOptions,
-  ProofOptions,
   ReplicateOptions,
   SeekOptions,
   UpdateOptions
@@ -25,62 +25,10 @@ import type {
 import { protocol } from "./protocol.js"
 import { attach, type ProtocolStream } from "./replication/attach.js"
 import { LegacyPeer } from "./replication/LegacyPeer.js"
-import { toBuffer } from "./toBuffer.js"
-
-/** A node of the tree, as callbacks give it. */
-export interface LegacyNode {
-  readonly index: number
-  /** Bytes under it. */
-  readonly size: number
-  /** 32 bytes. */
-  readonly hash: Uint8Array
-}
-
-export interface LegacyProof {
-  readonly nodes: ReadonlyArray<LegacyNode>
-  readonly signature?: Uint8Array | null
-}
-
-export interface LegacySignature {
-  /** The block up to which it signs. */
-  readonly index: number
-  /** 64 bytes. */
-  readonly signature: Buffer
-}
 
 const FOREVER = Number.POSITIVE_INFINITY
 
-const NO_SIGNATURE: Words = {
-  outOfRange: "No signature available for this index",
-  badArgument: "No signature available for this index",
-  notHeld: "No signature found"
-}
-
-const NO_ROOTS: Words = {
-  outOfRange: "Missing tree roots needed for verify",
-  notHeld: "Missing tree roots needed for verify"
-}
-
-const NO_PROOF: Words = {
-  outOfRange: "No proof available for this index",
-  notHeld: "No proof available for this index"
-}
-
-const toNode = ({ hash, index, size }: LegacyNode): LegacyNode => ({ index, size, hash: toBuffer(hash) })
-const nothing = (): [] => []
-const one = <A>(value: A): [A] => [value]
 const ignore = (): void => {}
-
-/** The blocks of a batch, or what the codec threw at one of its values. */
-const encodeAll = (
-  codec: Codec,
-  batch: ReadonlyArray<unknown>
-): Either.Either<ReadonlyArray<Uint8Array>, unknown> =>
-  Either.try({ try: () => batch.map((value) => codec.encode(value)), catch: (error) => error })
-
-/** Options may be left out before a callback. */
-const sort = <O, C>(options: O | C | null | undefined, callback: C | undefined): readonly [O | undefined, C | undefined] =>
-  typeof options === "function" ? [undefined, options as C] : [(options as O | null) ?? undefined, callback]
 
 const waitOptions = ({ ifAvailable, timeout, wait }: GetOptions): Feed.WaitOptions => ({
   ...(wait === undefined ? {} : { wait }),
@@ -88,17 +36,15 @@ const waitOptions = ({ ifAvailable, timeout, wait }: GetOptions): Feed.WaitOptio
   ...(ifAvailable === undefined ? {} : { ifAvailable })
 })
 
-export class Hypercore<T = Buffer> extends FeedBase {
-  readonly #waits = new Waits()
-  /** Appends under way. */
-  #appending = 0
-
+export class Hypercore<T = Buffer> extends FeedProofs<T> {
   constructor(...given: ConstructorParameters<typeof FeedBase>) {
     super(...given)
     if (this.sparse && this.eagerUpdate) this.#follow()
   }
 
   /** Calls back once the feed is open, and never if it cannot be: `error` tells that. */
+  ready(callback: () => void): void
+  ready(): Promise<void>
   ready(callback?: () => void): Promise<void> | undefined {
     const told = orPromise<[]>(callback && ((error) => (error === null ? callback() : undefined)))
     this.whenOpen(() => told.callback(null), told.callback)
@@ -106,22 +52,31 @@ export class Hypercore<T = Buffer> extends FeedBase {
   }
 
   /** Adds a value, or all of an array; calls back with the index of the first. */
+  append(values: T | ReadonlyArray<T>, callback: Callback<[number]>): void
+  append(values: T | ReadonlyArray<T>): Promise<number>
   append(values: T | ReadonlyArray<T>, callback?: Callback<[number]>): Promise<number> | undefined {
     const batch: ReadonlyArray<unknown> = Array.isArray(values) ? values : [values]
-    return this.#append(batch, callback)
+    return this.appendAll(batch, callback)
   }
 
   /** Calls back when all that was appended before is stored. */
+  flush(callback: Callback<[number]>): void
+  flush(): Promise<number>
   flush(callback?: Callback<[number]>): Promise<number> | undefined {
-    return this.#append([], callback)
+    return this.appendAll([], callback)
   }
 
   get(index: number, callback: Callback<[T]>): void
-  get(index: number, options?: GetOptions | null, callback?: Callback<[T]>): Promise<T> | undefined
-  get(index: number, first?: GetOptions | null | Callback<[T]>, last?: Callback<[T]>): Promise<T> | undefined {
+  get(index: number, options: GetOptions | null | undefined, callback: Callback<[T]>): void
+  get(index: number, options?: GetOptions | null): Promise<T>
+  get(
+    index: number,
+    first?: GetOptions | null | Callback<[T]>,
+    last?: Callback<[T]>
+  ): Promise<T> | undefined {
     const [options = {}, callback] = sort<GetOptions, Callback<[T]>>(first, last)
-    const codec = this.#codecOf(options)
-    return this.#wait(
+    const codec = this.codecOf(options)
+    return this.runWaiting(
       callback,
       new Wait(index, index + 1, false),
       (feed) => Effect.map(feed.get(index, waitOptions(options)), (block) => codec.decode(block) as T),
@@ -131,7 +86,13 @@ export class Hypercore<T = Buffer> extends FeedBase {
 
   /** Blocks [start, end). */
   getBatch(start: number, end: number, callback: Callback<[Array<T>]>): void
-  getBatch(start: number, end: number, options?: GetOptions | null, callback?: Callback<[Array<T>]>): Promise<Array<T>> | undefined
+  getBatch(
+    start: number,
+    end: number,
+    options: GetOptions | null | undefined,
+    callback: Callback<[Array<T>]>
+  ): void
+  getBatch(start: number, end: number, options?: GetOptions | null): Promise<Array<T>>
   getBatch(
     start: number,
     end: number,
@@ -139,8 +100,8 @@ export class Hypercore<T = Buffer> extends FeedBase {
     last?: Callback<[Array<T>]>
   ): Promise<Array<T>> | undefined {
     const [options = {}, callback] = sort<GetOptions, Callback<[Array<T>]>>(first, last)
-    const codec = this.#codecOf(options)
-    return this.#wait(
+    const codec = this.codecOf(options)
+    return this.runWaiting(
       callback,
       new Wait(start, end, true),
       (feed) =>
@@ -153,11 +114,12 @@ export class Hypercore<T = Buffer> extends FeedBase {
 
   /** The last block. */
   head(callback: Callback<[T]>): void
-  head(options?: GetOptions | null, callback?: Callback<[T]>): Promise<T> | undefined
+  head(options: GetOptions | null | undefined, callback: Callback<[T]>): void
+  head(options?: GetOptions | null): Promise<T>
   head(first?: GetOptions | null | Callback<[T]>, last?: Callback<[T]>): Promise<T> | undefined {
     const [options = {}, callback] = sort<GetOptions, Callback<[T]>>(first, last)
-    const codec = this.#codecOf(options)
-    return this.#run(
+    const codec = this.codecOf(options)
+    return this.run(
       callback,
       (feed) => Effect.map(feed.head(waitOptions(options)), (block) => codec.decode(block) as T),
       one,
@@ -178,7 +140,7 @@ export class Hypercore<T = Buffer> extends FeedBase {
     const end = wanted.end === undefined || wanted.end === -1 ? FOREVER : wanted.end
     const wait = new Wait(start, end, true)
     const options = end === FOREVER ? { start, linear } : { start, end, linear }
-    this.#wait(tell, wait, (feed) => feed.download(options), nothing)
+    void this.runWaiting(tell, wait, (feed) => feed.download(options), nothing)
     return wait
   }
 
@@ -186,40 +148,19 @@ export class Hypercore<T = Buffer> extends FeedBase {
   undownload(range?: Wait | DownloadRange | number | null): void {
     if (range instanceof Wait) return range.stop(downloadCancelled())
     const wanted = typeof range === "number" ? { start: range, end: range + 1 } : (range ?? {})
-    this.#waits.undownload(wanted.start ?? 0, wanted.end === undefined || wanted.end === -1 ? FOREVER : wanted.end)
+    this.waits.undownload(
+      wanted.start ?? 0,
+      wanted.end === undefined || wanted.end === -1 ? FOREVER : wanted.end
+    )
   }
 
   /** Ends the waits for blocks of [start, end), and takes their requests back. */
   cancel(start: number, end?: number): void {
     const last = end || start + 1
     this.whenOpen((feed) => {
-      this.#waits.cancel(start, last)
+      this.waits.cancel(start, last)
       Replication.cancel(feed, start, last)
     }, ignore)
-  }
-
-  /** The signature for a block (by default the last): the first at or after it. */
-  signature(index?: number | Callback<[LegacySignature]>, callback?: Callback<[LegacySignature]>): Promise<LegacySignature> | undefined {
-    const [at, last] = sort<number, Callback<[LegacySignature]>>(index, callback)
-    return this.#run(
-      last,
-      (feed) => feed.signature(at),
-      (found) => one({ index: found.index, signature: toBuffer(found.signature) }),
-      NO_SIGNATURE
-    )
-  }
-
-  /** Calls back with true when the signature is this feed's over the log of `index + 1` blocks. */
-  verify(index: number, signature: Uint8Array, callback?: Callback<[boolean]>): Promise<boolean> | undefined {
-    return this.#run(callback, (feed) => feed.verify(index, signature), () => one(true), {
-      ...NO_ROOTS,
-      invalidSignature: "Signature verification failed"
-    })
-  }
-
-  /** The roots of the log of `index + 1` blocks. */
-  rootHashes(index: number, callback?: Callback<[Array<LegacyNode>]>): Promise<Array<LegacyNode>> | undefined {
-    return this.#run(callback, (feed) => feed.rootHashes(index), (roots) => one(roots.map(toNode)), NO_ROOTS)
   }
 
   /** How many blocks of [start, end) are held. */
@@ -233,6 +174,15 @@ export class Hypercore<T = Buffer> extends FeedBase {
   }
 
   /** Drops blocks from the storage. */
+  clear(start: number, callback: Callback): void
+  clear(start: number, end: number | null | undefined, callback: Callback): void
+  clear(
+    start: number,
+    end: number | null | undefined,
+    options: ClearOptions | null | undefined,
+    callback: Callback
+  ): void
+  clear(start: number, end?: number | null, options?: ClearOptions | null): Promise<void>
   clear(
     start: number,
     end?: number | null | Callback,
@@ -241,7 +191,7 @@ export class Hypercore<T = Buffer> extends FeedBase {
   ): Promise<void> | undefined {
     const [last, then] = sort<number, Callback>(end, undefined)
     const [how = {}, tell] = sort<ClearOptions, Callback>(options, callback)
-    return this.#run(
+    return this.run(
       then ?? tell,
       (feed) => feed.clear(start, last || start + 1, { free: how.delete !== false }),
       nothing
@@ -249,11 +199,18 @@ export class Hypercore<T = Buffer> extends FeedBase {
   }
 
   /** Calls back with the block that holds a byte, and the byte's place in it. */
+  seek(byteOffset: number, callback: Callback<[number, number]>): void
+  seek(
+    byteOffset: number,
+    options: SeekOptions | null | undefined,
+    callback: Callback<[number, number]>
+  ): void
+  seek(byteOffset: number, options?: SeekOptions | null): Promise<[number, number]>
   seek(
     byteOffset: number,
     first?: SeekOptions | null | Callback<[number, number]>,
     last?: Callback<[number, number]>
-  ): Promise<number> | undefined {
+  ): Promise<[number, number]> | undefined {
     const [options = {}, callback] = sort<SeekOptions, Callback<[number, number]>>(first, last)
     const { hash, start = 0 } = options
     const end = options.end === undefined || options.end === -1 ? FOREVER : options.end
@@ -261,7 +218,7 @@ export class Hypercore<T = Buffer> extends FeedBase {
     const wait = isNowhere ? false : options.wait
     const notHeld = "Unable to seek to this offset"
     const words = { notHeld, outOfRange: isNowhere ? notHeld : "Out of bounds" }
-    return this.#wait(
+    return this.runWaiting(
       callback,
       new Wait(start, end, false),
       (feed) =>
@@ -277,9 +234,16 @@ export class Hypercore<T = Buffer> extends FeedBase {
   }
 
   /** Calls back once the log has `minLength` blocks, by default one more than now. */
+  update(callback: Callback): void
+  update(options: UpdateOptions | number | null | undefined, callback: Callback): void
+  update(options?: UpdateOptions | number | null): Promise<void>
   update(first?: UpdateOptions | number | null | Callback, last?: Callback): Promise<void> | undefined {
     const [given = {}, callback] = sort<UpdateOptions | number, Callback>(first, last)
-    const { hash, ifAvailable = false, minLength = -1 } = typeof given === "number" ? { minLength: given } : given
+    const {
+      hash,
+      ifAvailable = false,
+      minLength = -1
+    } = typeof given === "number" ? { minLength: given } : given
     const told = orPromise<[]>(callback)
     this.whenOpen((feed) => {
       const length = minLength === -1 ? feed.length + 1 : minLength
@@ -287,19 +251,19 @@ export class Hypercore<T = Buffer> extends FeedBase {
       const program: Effect.Effect<unknown, unknown> =
         hash === false ? Effect.zipRight(grown, feed.get(length - 1)) : grown
       const wait = new Wait(length - 1, length, false)
-      this.#begin(wait, program, told.callback, nothing, { noPeerHasIt: "No update available from peers" })
+      this.begin(wait, program, told.callback, nothing, { noPeerHasIt: "No update available from peers" })
     }, told.callback)
     return told.promise
   }
 
   /** Blocks in order, as values. */
   createReadStream(options: ReadStreamOptions = {}): Readable {
-    return readStream((run, fail) => this.whenOpen(run, fail), options, this.#codecOf(options))
+    return readStream((run, fail) => this.whenOpen(run, fail), options, this.codecOf(options))
   }
 
   /** Appends what is written. */
   createWriteStream(): Writable {
-    return writeStream((batch, callback) => void this.append(batch as ReadonlyArray<T>, callback))
+    return writeStream((batch, callback) => this.append(batch as ReadonlyArray<T>, callback))
   }
 
   /** A stream that replicates the feed with the one at its other end; or the one that was given, which does so from now on, too. */
@@ -310,7 +274,7 @@ export class Hypercore<T = Buffer> extends FeedBase {
       protocol({ extensions: this.extensions, expectedFeeds: 1, id: this.id, ordered: true, ...options })
     const peer = new LegacyPeer(this, options)
     // What was appended before is there to be replicated: who does not go on for long would miss it.
-    const appended = this.#appending > 0 ? this.flush()?.then(ignore, ignore) : undefined
+    const appended = this.appending > 0 ? this.flush()?.then(ignore, ignore) : undefined
     this.whenOpen(
       (feed) => {
         if (!stream.destroyed && this.key !== null) {
@@ -325,6 +289,8 @@ export class Hypercore<T = Buffer> extends FeedBase {
   }
 
   /** Frees all that the feed holds. */
+  close(callback: Callback): void
+  close(): Promise<void>
   close(callback?: Callback): Promise<void> | undefined {
     const told = orPromise<[]>(callback)
     this.whenOpen(
@@ -339,78 +305,19 @@ export class Hypercore<T = Buffer> extends FeedBase {
   }
 
   /** Compares all that is held with the tree; what differs is no longer held. */
+  audit(callback: Callback<[Feed.AuditReport]>): void
+  audit(): Promise<Feed.AuditReport>
   audit(callback?: Callback<[Feed.AuditReport]>): Promise<Feed.AuditReport> | undefined {
-    return this.#run(callback, (feed) => feed.audit(), ({ invalid, valid }) => one({ valid, invalid }))
-  }
-
-  /** Gives a feed without signatures its key. */
-  finalize(callback?: Callback): Promise<void> | undefined {
-    return this.#run(
+    return this.run(
       callback,
-      (feed) => Effect.tap(feed.finalize, () => Effect.sync(() => this.refreshKeys(feed))),
-      nothing
+      (feed) => feed.audit(),
+      ({ invalid, valid }) => one({ valid, invalid })
     )
-  }
-
-  /** What proves a block to who has `digest` already. */
-  proof(
-    index: number,
-    first?: ProofOptions | null | Callback<[LegacyProof]>,
-    last?: Callback<[LegacyProof]>
-  ): Promise<LegacyProof> | undefined {
-    const [{ digest = 0, hash = false } = {}, callback] = sort<ProofOptions, Callback<[LegacyProof]>>(first, last)
-    return this.#run(
-      callback,
-      (feed) => feed.proof(index, { digest, hash }),
-      ({ nodes, signature }) =>
-        one({ nodes: nodes.map(toNode), signature: signature === undefined ? null : toBuffer(signature) }),
-      NO_PROOF
-    )
-  }
-
-  /** Verifies a block (null: its hash alone) and stores it. */
-  put(index: number, value: T | null, proof: LegacyProof, callback?: Callback): Promise<void> | undefined {
-    return this.#run(
-      callback,
-      (feed) => {
-        const block = value === null || value === undefined ? undefined : this.codec.encode(value)
-        const signature = proof.signature ?? undefined
-        return feed.put({ index, block, proof: { nodes: [...proof.nodes] as Array<TreeNode>, signature } })
-      },
-      nothing
-    )
-  }
-
-  /** What is held towards a proof of the block. */
-  digest(index: number): number {
-    return this.feed === undefined ? 0 : Views.digest(this.feed, index)
   }
 
   /** Sends an extension message to all peers. */
   extension(name: string, message: Buffer): void {
     for (const peer of this.peers) peer.extension(name, message)
-  }
-
-  /** Not by a fiber each: callers who append block by block would pay more for those than for all the rest. */
-  #append(batch: ReadonlyArray<unknown>, callback: Callback<[number]> | undefined): Promise<number> | undefined {
-    const told = orPromise(callback)
-    this.#appending++
-    const settle = (exit: Exit.Exit<number, unknown>): void => {
-      this.#appending--
-      tellExit(exit, told.callback, one)
-    }
-    this.whenOpen(
-      (feed) => {
-        const blocks = encodeAll(this.codec, batch)
-        if (Either.isLeft(blocks)) return settle(Exit.die(blocks.left))
-        for (const [i, block] of this.valuesOf === undefined ? [] : blocks.right.entries()) {
-          this.valuesOf!.set(block, batch[i])
-        }
-        feed.unsafeAppend(blocks.right, settle)
-      },
-      (error) => settle(Exit.die(error))
-    )
-    return told.promise
   }
 
   /** Waits for the log to grow, for ever. */
@@ -419,52 +326,5 @@ export class Hypercore<T = Buffer> extends FeedBase {
       if (error === null) this.#follow()
       else if (!this.closed) this.tell("update-error", error)
     })
-  }
-
-  #codecOf({ valueEncoding }: Pick<GetOptions, "valueEncoding">): Codec {
-    return valueEncoding === undefined || valueEncoding === null ? this.codec : toCodec(valueEncoding)
-  }
-
-  #run<A, V extends ReadonlyArray<unknown>>(
-    callback: Callback<V> | undefined,
-    program: (feed: Feed.Feed) => Effect.Effect<A, unknown>,
-    values: (result: A) => NoInfer<V>,
-    words?: Words
-  ): Promise<V[0]> | undefined {
-    const told = orPromise(callback)
-    this.whenOpen((feed) => {
-      call(Effect.suspend(() => program(feed)), told.callback, values, { words })
-    }, refusing(told.callback))
-    return told.promise
-  }
-
-  /** The same of what may wait for blocks, and be cancelled. */
-  #wait<A, V extends ReadonlyArray<unknown>>(
-    callback: Callback<V> | undefined,
-    wait: Wait,
-    program: (feed: Feed.Feed) => Effect.Effect<A, unknown>,
-    values: (result: A) => NoInfer<V>,
-    words?: Words
-  ): Promise<V[0]> | undefined {
-    const told = orPromise(callback)
-    if (!this.opened) this.#waits.add(wait)
-    this.whenOpen((feed) => {
-      this.#begin(wait, program(feed), told.callback, values, words)
-    }, refusing(told.callback))
-    return told.promise
-  }
-
-  #begin<A, V extends ReadonlyArray<unknown>>(
-    wait: Wait,
-    program: Effect.Effect<A, unknown>,
-    callback: Callback<V>,
-    values: (result: A) => NoInfer<V>,
-    words?: Words
-  ): void {
-    if (wait.reason !== undefined) {
-      this.#waits.delete(wait)
-      return void process.nextTick(refusing(callback), wait.reason)
-    }
-    this.#waits.watch(wait, call(program, callback, values, { words, interrupted: wait }))
   }
 }

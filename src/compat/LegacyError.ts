@@ -92,7 +92,7 @@ const messageOf = (error: TypedError, words: Words): string => {
     case "InvalidSignature":
       return words.invalidSignature ?? "Remote signature could not be verified"
     case "StorageError":
-      return error.reason === "locked" ? "ELOCKED: File is locked" : causeMessage(error) ?? error.message
+      return error.reason === "locked" ? "ELOCKED: File is locked" : (causeMessage(error) ?? error.message)
     default:
       return error.message
   }

@@ -43,9 +43,16 @@ export const call = <A, V extends ReadonlyArray<unknown>>(
   return fiber
 }
 
+/** What a promise has of the values: the only one; of several, all. */
+export type Promised<V extends ReadonlyArray<unknown>> = V extends readonly []
+  ? void
+  : V extends readonly [infer One]
+    ? One
+    : V
+
 export interface Told<V extends ReadonlyArray<unknown>> {
   readonly callback: Callback<V>
-  readonly promise: Promise<V[0]> | undefined
+  readonly promise: Promise<Promised<V>> | undefined
 }
 
 /**
@@ -57,8 +64,11 @@ export const orPromise = <V extends ReadonlyArray<unknown>>(
 ): Told<V> => {
   if (typeof callback === "function") return { callback, promise: undefined }
   let settle: Callback<V> = () => {}
-  const promise = new Promise<V[0]>((resolve, reject) => {
-    settle = (error, ...values) => (error === null ? resolve(values[0] as V[0]) : reject(error))
+  const promise = new Promise<Promised<V>>((resolve, reject) => {
+    settle = (error, ...values) => {
+      if (error === null) resolve((values.length > 1 ? values : values[0]) as Promised<V>)
+      else reject(error)
+    }
   })
   promise.catch(() => {})
   return { callback: settle, promise }

@@ -39,7 +39,10 @@ function construct(this: unknown, ...given: ConstructorParameters<typeof Hyperco
   return Reflect.construct(Hypercore, given, new.target ?? Hypercore) as object
 }
 
-export const hypercore = Object.assign(construct, { discoveryKey: discoveryKeyOf, fromFeed }) as unknown as HypercoreConstructor
+const hypercore = Object.assign(construct, {
+  discoveryKey: discoveryKeyOf,
+  fromFeed
+}) as unknown as HypercoreConstructor
 Object.defineProperty(hypercore, "name", { value: "Hypercore" })
 Object.defineProperty(hypercore, "prototype", { value: Hypercore.prototype })
 

@@ -27,7 +27,7 @@ export class Window {
   #shrunkAt = Number.NEGATIVE_INFINITY
 
   /** `most`: never more than this; `undefined`: as many as the link carries. */
-  constructor(public most: number | undefined = undefined) {}
+  constructor(public most: number | undefined) {}
 
   /** Requests that may be in flight. */
   get limit(): number {

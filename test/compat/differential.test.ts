@@ -16,7 +16,9 @@ compare("the façade and 7.7.1 let callers see the same", {
   "what is called before it is ready is done in order, after `ready`": async (make, log) => {
     const feed = author(make)
     log(feed.length, feed.byteLength, feed.opened, feed.readable, feed.writable)
-    feed.on("ready", () => log("ready", feed.length, feed.writable, feed.key, feed.discoveryKey, feed.secretKey))
+    feed.on("ready", () =>
+      log("ready", feed.length, feed.writable, feed.key, feed.discoveryKey, feed.secretKey)
+    )
     feed.ready(() => log("ready callback"))
     feed.append("a", told(log, "append a"))
     feed.append(["b", "c"], told(log, "append b c"))
@@ -24,19 +26,27 @@ compare("the façade and 7.7.1 let callers see the same", {
     feed.get(0, told(log, "get 0"))
     feed.get(2, told(log, "get 2"))
     await outcome((done) => feed.get(1, done))
-    log(feed.length, feed.byteLength, feed.opened, feed.has(1), feed.has(0, 3), feed.has(0, 4), feed.downloaded())
+    log(
+      feed.length,
+      feed.byteLength,
+      feed.opened,
+      feed.has(1),
+      feed.has(0, 3),
+      feed.has(0, 4),
+      feed.downloaded()
+    )
   },
 
   "callbacks come after the calls return": async (make, log) => {
     const feed = author(make)
-    await called((done) => void feed.append(["a", "b"], done))
+    await called((done) => feed.append(["a", "b"], done))
     const each: ReadonlyArray<readonly [string, (done: (...values: Array<unknown>) => void) => void]> = [
       ["get", (done) => feed.get(0, done)],
-      ["seek", (done) => void feed.seek(1, done)],
-      ["update", (done) => void feed.update(1, done)],
-      ["append", (done) => void feed.append("c", done)],
-      ["audit", (done) => void feed.audit(done)],
-      ["signature", (done) => void feed.signature(0, done as never)],
+      ["seek", (done) => feed.seek(1, done)],
+      ["update", (done) => feed.update(1, done)],
+      ["append", (done) => feed.append("c", done)],
+      ["audit", (done) => feed.audit(done)],
+      ["signature", (done) => feed.signature(0, done as never)],
       ["getBatch", (done) => feed.getBatch(0, 2, done)]
     ]
     for (const [name, run] of each) {
@@ -52,7 +62,7 @@ compare("the façade and 7.7.1 let callers see the same", {
   "errors of reading": async (make, log) => {
     const feed = author(make)
     log(await outcome((done) => feed.head(done)))
-    await called((done) => void feed.append(["a", "b", "c"], done))
+    await called((done) => feed.append(["a", "b", "c"], done))
     log(await outcome((done) => feed.get(7, { wait: false }, done)))
     log(await outcome((done) => feed.get(7, { timeout: 5 }, done)))
     log(await outcome((done) => feed.getBatch(1, 9, { wait: false }, done)))
@@ -109,8 +119,11 @@ compare("the façade and 7.7.1 let callers see the same", {
 
   "a closed feed": async (make, log) => {
     const feed = author(make)
-    await called((done) => void feed.append("a", done))
-    const waiting = [outcome((done) => feed.get(5, done)), outcome((done) => void feed.download({ start: 0, end: 9 }, done))]
+    await called((done) => feed.append("a", done))
+    const waiting = [
+      outcome((done) => feed.get(5, done)),
+      outcome((done) => void feed.download({ start: 0, end: 9 }, done))
+    ]
     feed.on("close", () => log("close", feed.closed, feed.readable, feed.writable))
     log(await outcome((done) => feed.close(done)))
     log(await Promise.all(waiting))
@@ -123,13 +136,17 @@ compare("the façade and 7.7.1 let callers see the same", {
   "events of an author": async (make, log) => {
     const feed = author(make)
     for (const name of ["append", "clear", "sync", "download", "upload"]) feed.on(name, told(log, name))
-    await called((done) => void feed.append(["a", "b", "c", "d"], done))
-    await called((done) => void feed.append("e", done))
+    await called((done) => feed.append(["a", "b", "c", "d"], done))
+    await called((done) => feed.append("e", done))
     log(await outcome((done) => feed.clear(1, done)))
     log(await outcome((done) => feed.clear(2, 4, done)))
     log(await outcome((done) => feed.clear(2, 4, done)))
     log(await outcome((done) => feed.clear(0, 1, { delete: false }, done)))
-    log([0, 1, 2, 3, 4].map((index) => feed.has(index)), feed.downloaded(), feed.downloaded(1, 5))
+    log(
+      [0, 1, 2, 3, 4].map((index) => feed.has(index)),
+      feed.downloaded(),
+      feed.downloaded(1, 5)
+    )
     log(await outcome((done) => feed.audit(done)))
     log(await outcome((done) => feed.get(4, done)))
   },
@@ -138,7 +155,7 @@ compare("the façade and 7.7.1 let callers see the same", {
     for (const valueEncoding of ["json", "utf-8", "binary", "hex", "ascii", "base64", undefined]) {
       const feed = author(make, { valueEncoding } as HypercoreOptions)
       const value = valueEncoding === "json" ? { a: [1, null] } : valueEncoding === "hex" ? "beef" : "text"
-      await called((done) => void feed.append(value, done))
+      await called((done) => feed.append(value, done))
       log(valueEncoding, await outcome((done) => feed.get(0, done)), feed.byteLength)
       log(await outcome((done) => feed.get(0, { valueEncoding: "utf-8" }, done)))
       log(await outcome((done) => feed.getBatch(0, 1, done)))
@@ -147,24 +164,38 @@ compare("the façade and 7.7.1 let callers see the same", {
     }
     const own = { encode: (n: number) => Buffer.from([n]), decode: (bytes: Buffer) => bytes[0]! * 2 }
     const feed = author(make, { valueEncoding: own } as HypercoreOptions)
-    await called((done) => void feed.append([1, 2, 3], done))
+    await called((done) => feed.append([1, 2, 3], done))
     log(await outcome((done) => feed.getBatch(0, 3, done)))
     const broken = author(make, { valueEncoding: "json" })
-    await called((done) => void broken.append({ fine: true }, done))
-    log(((await outcome((done) => broken.get(0, { valueEncoding: { encode: bad, decode: bad } }, done)))[0] as Error).message)
+    await called((done) => broken.append({ fine: true }, done))
+    log(
+      (
+        (
+          await outcome((done) => broken.get(0, { valueEncoding: { encode: bad, decode: bad } }, done))
+        )[0] as Error
+      ).message
+    )
   },
 
   "read streams": async (make, log) => {
     const feed = author(make)
-    await called((done) => void feed.append(["a", "b", "c", "d"], done))
-    for (const options of [{}, { start: 1 }, { end: 2 }, { start: 1, end: 3 }, { start: 2, end: 2 }, { tail: true }, { start: 9 }] as const) {
+    await called((done) => feed.append(["a", "b", "c", "d"], done))
+    for (const options of [
+      {},
+      { start: 1 },
+      { end: 2 },
+      { start: 1, end: 3 },
+      { start: 2, end: 2 },
+      { tail: true },
+      { start: 9 }
+    ] as const) {
       log(options, await collect(feed.createReadStream(options)))
     }
     log(await collect(feed.createReadStream({ end: 9, wait: false })))
     log(await collect(feed.createReadStream({ end: 9, timeout: 5 })))
     const live = feed.createReadStream({ live: true, tail: true })
     const next = once(live, "data")
-    await called((done) => void feed.append("e", done))
+    await called((done) => feed.append("e", done))
     log(await next)
     const closed = once(live, "close")
     live.destroy()
@@ -183,8 +214,8 @@ compare("the façade and 7.7.1 let callers see the same", {
 
   "proofs, roots and signatures": async (make, log) => {
     const feed = author(make)
-    await called((done) => void feed.append(["a", "b", "c"], done))
-    await called((done) => void feed.append(["d", "e"], done))
+    await called((done) => feed.append(["a", "b", "c"], done))
+    await called((done) => feed.append(["d", "e"], done))
     log((await outcome((done) => feed.rootHashes(4, done as never)))[1])
     log(await outcome((done) => feed.signature(done as never)))
     log(await outcome((done) => feed.signature(1, done as never)))
@@ -221,7 +252,7 @@ compare("the façade and 7.7.1 let callers see the same", {
     const feed = make(ram, null, { live: false, valueEncoding: "utf-8" })
     await ready(feed)
     log(feed.key, feed.live, feed.writable)
-    await called((done) => void feed.append(["a", "b", "c"], done))
+    await called((done) => feed.append(["a", "b", "c"], done))
     log(await outcome((done) => feed.finalize(done)))
     log(feed.key, feed.discoveryKey, feed.length)
     log(await outcome((done) => feed.get(1, done)))
@@ -235,12 +266,12 @@ describe("one directory", () => {
       const makers = [ours, real7, ours, real7]
       for (const [i, make] of makers.entries()) {
         const feed = make(directory, null, { valueEncoding: "utf-8" })
-        await called((done) => void feed.append([`${i} a`, `${i} b`], done))
+        await called((done) => feed.append([`${i} a`, `${i} b`], done))
         expect(feed.length).toBe(2 * i + 2)
-        expect(await called((done) => void feed.getBatch(0, feed.length, done as never))).toEqual(
+        expect(await called((done) => feed.getBatch(0, feed.length, done as never))).toEqual(
           Array.from({ length: i + 1 }, (_, n) => [`${n} a`, `${n} b`]).flat()
         )
-        await called((done) => void feed.close(done))
+        await called((done) => feed.close(done))
       }
     } finally {
       rmSync(directory, { recursive: true, force: true })

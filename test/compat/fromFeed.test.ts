@@ -1,7 +1,7 @@
 /** A legacy caller and an Effect program share one open feed, made by either. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
-import { hypercore } from "../../src/compat/index.js"
+import hypercore from "../../src/compat/index.js"
 import { CryptoNoble, Feed, NetworkMemory, Replication, StorageMemory } from "../../src/index.js"
 import { type AnyFeed, called, ends, join, once, ours, ram } from "./peers.js"
 import { author, key } from "./scenario.js"
@@ -37,7 +37,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
 
   test("is the same to both", ({ feed, legacy }) =>
     Effect.gen(function* () {
-      yield* Effect.promise(() => legacy.ready()!)
+      yield* Effect.promise(() => legacy.ready())
       expect(legacy.key).toEqual(Buffer.from(feed.key))
       expect(legacy.discoveryKey).toEqual(Buffer.from(feed.discoveryKey))
       expect([legacy.opened, legacy.writable, legacy.readable, legacy.live]).toEqual([true, true, true, true])
@@ -49,16 +49,16 @@ describe.each(ways)("one feed by %s", (_, share) => {
   test("has what each appends", ({ feed, legacy }) =>
     Effect.gen(function* () {
       expect(yield* feed.append(bytes("effect"))).toBe(0)
-      expect(yield* Effect.promise(() => legacy.append("legacy")!)).toBe(1)
+      expect(yield* Effect.promise(() => legacy.append("legacy"))).toBe(1)
       expect(text(yield* feed.get(1))).toBe("legacy")
-      expect(yield* Effect.promise(() => legacy.get(0)!)).toBe("effect")
+      expect(yield* Effect.promise(() => legacy.get(0))).toBe("effect")
       expect([feed.length, legacy.length, feed.byteLength, legacy.byteLength]).toEqual([2, 2, 12, 12])
     })
   )
 
   test("tells both of what each does", ({ feed, legacy }) =>
     Effect.gen(function* () {
-      yield* Effect.promise(() => legacy.ready()!)
+      yield* Effect.promise(() => legacy.ready())
       const heard: Array<unknown> = []
       for (const name of ["append", "clear"]) legacy.on(name, (...values) => heard.push([name, ...values]))
       const started = yield* Effect.makeLatch()
@@ -69,7 +69,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
       // The subscription is made in the turn after.
       yield* Effect.yieldNow()
       yield* feed.append(bytes("a"))
-      yield* Effect.promise(() => legacy.append("b")!)
+      yield* Effect.promise(() => legacy.append("b"))
       yield* feed.clear(0, 1)
       expect(heard).toEqual([["append"], ["append"], ["clear", 0, 1]])
       expect([...(yield* Fiber.join(events))].map(({ _tag }) => _tag)).toEqual(["Append", "Append", "Clear"])
@@ -78,12 +78,12 @@ describe.each(ways)("one feed by %s", (_, share) => {
 
   test("ends the waits of one with what the other appends", ({ feed, legacy }) =>
     Effect.gen(function* () {
-      yield* Effect.promise(() => legacy.ready()!)
-      const waiting = legacy.get(0)!
+      yield* Effect.promise(() => legacy.ready())
+      const waiting = legacy.get(0)
       const grown = yield* Effect.fork(feed.update(2))
       yield* feed.append(bytes("a"))
       expect(yield* Effect.promise(() => waiting)).toBe("a")
-      yield* Effect.promise(() => legacy.append("b")!)
+      yield* Effect.promise(() => legacy.append("b"))
       expect(yield* Fiber.join(grown)).toBe(2)
     })
   )
@@ -91,7 +91,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
   test("is closed for both when the legacy caller closes it", ({ feed, legacy }) =>
     Effect.gen(function* () {
       const closed = once(legacy, "close")
-      yield* Effect.promise(() => legacy.close()!)
+      yield* Effect.promise(() => legacy.close())
       yield* Effect.promise(() => closed)
       expect((yield* Effect.flip(feed.get(0)))._tag).toBe("FeedClosed")
       expect(feed.readable).toBe(false)
@@ -100,12 +100,12 @@ describe.each(ways)("one feed by %s", (_, share) => {
 
   test("is closed for both when the Effect program closes it", ({ feed, legacy }) =>
     Effect.gen(function* () {
-      yield* Effect.promise(() => legacy.ready()!)
+      yield* Effect.promise(() => legacy.ready())
       const closed = once(legacy, "close")
       yield* feed.close
       yield* Effect.promise(() => closed)
       expect([legacy.closed, legacy.readable, legacy.writable]).toEqual([true, false, false])
-      const error = yield* Effect.promise(() => legacy.get(0)!.catch((cause: unknown) => cause))
+      const error = yield* Effect.promise(() => legacy.get(0).catch((cause: unknown) => cause))
       expect((error as Error).message).toBe("Feed is closed")
     })
   )
@@ -114,12 +114,12 @@ describe.each(ways)("one feed by %s", (_, share) => {
     Effect.gen(function* () {
       yield* feed.append(bytes("a"))
       const reader = ours(ram, Buffer.from(feed.key), { valueEncoding: "utf-8" })
-      yield* Effect.promise(() => reader.ready()!)
+      yield* Effect.promise(() => reader.ready())
       const streams = [legacy.replicate(), reader.replicate()] as const
       const over = ends(...streams)
       join(...streams)
       yield* Effect.promise(() => over)
-      expect(yield* Effect.promise(() => reader.get(0)!)).toBe("a")
+      expect(yield* Effect.promise(() => reader.get(0))).toBe("a")
     })
   )
 
@@ -128,7 +128,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
       yield* feed.append(bytes("a"))
       const clone = yield* Feed.open({ path: "clone", key: feed.key })
       const reader = hypercore.fromFeed<string>(clone, { valueEncoding: "utf-8" })
-      yield* Effect.promise(() => reader.ready()!)
+      yield* Effect.promise(() => reader.ready())
       const downloads: Array<unknown> = []
       reader.on("download", (...values) => downloads.push(values))
       const uploads: Array<unknown> = []
@@ -137,7 +137,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
       yield* Effect.all([Replication.replicate(feed, one), Replication.replicate(clone, two)], {
         concurrency: 2
       })
-      expect(yield* Effect.promise(() => reader.get(0)!)).toBe("a")
+      expect(yield* Effect.promise(() => reader.get(0))).toBe("a")
       // The peer is none of the façade's.
       expect(downloads).toEqual([[0, Buffer.from("a"), null]])
       expect(uploads).toEqual([[0, Buffer.from("a"), null]])

@@ -1,7 +1,7 @@
 /** Both sides of the comparison: the façade, and the real peers with the few types that these tests use of them. */
 import { createRequire } from "node:module"
 import type { Duplex } from "node:stream"
-import { hypercore } from "../../src/compat/index.js"
+import hypercore from "../../src/compat/index.js"
 import type { HypercoreOptions } from "../../src/compat/options.js"
 // The real peer's encryption needs what this puts in place.
 import "../reference/peerWire.js"
@@ -47,7 +47,7 @@ export const pair = async (
 ): Promise<readonly [AnyFeed, AnyFeed]> => {
   const author = makers[from](ram)
   await ready(author)
-  if (blocks.length > 0) await called((callback) => void author.append(blocks, callback))
+  if (blocks.length > 0) await called((callback) => author.append(blocks, callback))
   const reader = makers[to](ram, author.key, options)
   await ready(reader)
   return [author, reader]
@@ -69,4 +69,4 @@ export const ends = (...streams: ReadonlyArray<Duplex>): Promise<unknown> =>
 
 /** All values of a feed. */
 export const values = (feed: AnyFeed): Promise<ReadonlyArray<unknown>> =>
-  called((callback) => void feed.getBatch(0, feed.length, callback as never))
+  called((callback) => feed.getBatch(0, feed.length, callback as never))

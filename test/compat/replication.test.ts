@@ -41,13 +41,15 @@ describe.each(COMBINATIONS)("%s to %s", (from, to) => {
     const [author, reader] = await pair(from, to, ["a"])
     const [a, b] = [author.replicate({ live: true }), reader.replicate({ live: true })]
     const downloads: Array<unknown> = []
-    reader.on("download", (index, data, peer) => downloads.push([index, String(data), peer === reader.peers[0]]))
+    reader.on("download", (index: number, data, peer) => {
+      downloads[index] = [index, String(data), peer === reader.peers[0]]
+    })
     join(a, b)
-    await called((callback) => void reader.get(0, callback))
-    await called((callback) => void author.append(["b", "c"], callback))
-    expect(await called((callback) => void reader.get(2, callback))).toEqual(Buffer.from("c"))
-    await called((callback) => void reader.get(1, callback))
-    expect(downloads.sort()).toEqual([
+    await called((callback) => reader.get(0, callback))
+    await called((callback) => author.append(["b", "c"], callback))
+    expect(await called((callback) => reader.get(2, callback))).toEqual(Buffer.from("c"))
+    await called((callback) => reader.get(1, callback))
+    expect(downloads).toEqual([
       [0, "a", true],
       [1, "b", true],
       [2, "c", true]
@@ -64,7 +66,7 @@ describe.each(COMBINATIONS)("%s to %s", (from, to) => {
     const [author, reader] = await pair(from, to, someBlocks(40), { sparse: true })
     const [a, b] = [author.replicate({ live: true }), reader.replicate({ live: true })]
     join(a, b)
-    expect(await called((callback) => void reader.get(33, callback))).toEqual(someBlocks(40)[33])
+    expect(await called((callback) => reader.get(33, callback))).toEqual(someBlocks(40)[33])
     expect(reader.downloaded()).toBe(1)
     const place = await new Promise((resolve, reject) => {
       reader.seek(1000, (error, index, offset) => (error ? reject(error) : resolve([index, offset])))
@@ -72,13 +74,30 @@ describe.each(COMBINATIONS)("%s to %s", (from, to) => {
     expect(place).toEqual(
       await new Promise((resolve) => author.seek(1000, (_, index, offset) => resolve([index, offset])))
     )
-    await called((callback) => void author.append("more", callback))
-    await called((callback) => void reader.update(41, callback))
+    await called((callback) => author.append("more", callback))
+    await called((callback) => reader.update(41, callback))
     expect(reader.length).toBe(41)
     await called((callback) => void reader.download({ start: 3, end: 7 }, callback))
     expect(reader.has(3, 7)).toBe(true)
     a.destroy()
     b.destroy()
+  })
+})
+
+describe("a feed that is closed while it replicates", () => {
+  it("ends its part of the stream, without an error", async () => {
+    const [author, reader] = await pair("ours", "ours", ["a"])
+    const [a, b] = [author.replicate({ live: true }), reader.replicate({ live: true })]
+    const errors: Array<unknown> = []
+    for (const stream of [a, b]) stream.on("error", (error) => errors.push(error))
+    const over = Promise.all([ends(a), once(author, "peer-remove")])
+    join(a, b)
+    await called((callback) => reader.get(0, callback))
+    await called((callback) => reader.close(callback))
+    await over
+    expect(errors).toEqual([])
+    expect(author.peers).toHaveLength(0)
+    expect(await called((callback) => author.append("b", callback))).toBe(1)
   })
 })
 

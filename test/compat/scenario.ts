@@ -50,7 +50,9 @@ export const told =
  * The callback's arguments, as a promise that never fails. Nothing, null and undefined are the same success; `rootHashes` of the peer calls
  * back with a list of its own besides.
  */
-export const outcome = (run: (callback: (...values: Array<unknown>) => void) => void): Promise<ReadonlyArray<unknown>> =>
+export const outcome = (
+  run: (callback: (...values: Array<unknown>) => void) => void
+): Promise<ReadonlyArray<unknown>> =>
   new Promise((resolve) =>
     run((error, ...values) => {
       while (values.length > 0 && (values.at(-1) === undefined || values.at(-1) === null)) values.pop()

@@ -54,7 +54,7 @@ describe("the window", () => {
       fc.property(fc.record(any), ({ interval, latency, size }) => {
         const bySize = size === 0 ? 4096 : Math.max(16, Math.ceil((16 * 1024 * 1024) / size))
         fc.pre((latency + interval) / interval < 0.9 * Math.min(4096, bySize))
-        const { time } = overLink(new Window(), latency, interval, size, 40_000)
+        const { time } = overLink(new Window(undefined), latency, interval, size, 40_000)
         // Five round trips more than the link takes at least: 32, 96, 288, 864, 2592.
         expect(time).toBeLessThan(1.02 * 40_000 * interval + 6 * (latency + 32 * interval))
       }),
@@ -64,7 +64,7 @@ describe("the window", () => {
   it("keeps the queue short: answers take a few round trips at most", () =>
     fc.assert(
       fc.property(fc.record(any), ({ interval, latency, size }) => {
-        const window = new Window()
+        const window = new Window(undefined)
         overLink(window, latency, interval, size, 20_000)
         const { slowest } = overLink(window, latency, interval, size, 2000)
         // The least that is in flight always may be a queue of its own.
@@ -74,7 +74,7 @@ describe("the window", () => {
     ))
 
   it("keeps 16 MiB in flight at most, and 16 blocks always", () => {
-    const window = new Window()
+    const window = new Window(undefined)
     overLink(window, 100, 0.01, 65_536, 20_000)
     expect(window.limit).toBe(256)
     overLink(window, 100, 0.01, 8_000_000, 2000)
@@ -82,7 +82,7 @@ describe("the window", () => {
   })
 
   it("shrinks by a tenth a round trip while answers take much longer than they could", () => {
-    const window = new Window()
+    const window = new Window(undefined)
     overLink(window, 100, 0.05, 100, 20_000)
     const before = window.limit
     for (let i = 0; i < 50; i++) window.answered(1000, 100, true, 1e6)

@@ -55,7 +55,7 @@ export const bare = (file = new BytesFile()): Instance => ({
   read: (offset, length, callback) => {
     const bytes = file.read(offset, length)
     if (bytes.length < length) callback(new Error("Could not satisfy length"))
-    else callback(null, bytes)
+    else callback(null, Buffer.from(bytes))
   },
   write: (offset, bytes, callback) => {
     file.write(offset, bytes)

@@ -289,6 +289,22 @@ describe("seek", () => {
     })
   )
 
+  onEachStorage("finds what lies to the left in parts that a reader knows little of", () =>
+    Effect.gen(function* () {
+      const from = yield* source([bytes("aa")])
+      const feed = yield* Feed.open({ key: from.key, sparse: true })
+      yield* transfer(from, feed, 0)
+      yield* from.appendBatch(Array.from({ length: 15 }, () => bytes("bb")))
+      // Proves the way to the last block, and nothing of the way to the first.
+      yield* transfer(from, feed, 15)
+      expect(yield* feed.seek(0, { wait: false })).toEqual({ index: 0, offset: 0 })
+      expect(yield* feed.seek(1, { wait: false })).toEqual({ index: 0, offset: 1 })
+      expect(yield* feed.seek(31, { wait: false })).toEqual({ index: 15, offset: 1 })
+      const failure = { _tag: "BlockUnavailable", index: 1, reason: "not-held" }
+      yield* expectFailure(feed.seek(2, { wait: false }), failure)
+    })
+  )
+
   onEachStorage("does not need the blocks themselves", () =>
     Effect.gen(function* () {
       const feed = yield* openText()

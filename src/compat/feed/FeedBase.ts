@@ -140,7 +140,7 @@ export class FeedBase extends EventEmitter {
 
   /** Runs with the open feed: at once if it is open, never if it cannot be. */
   protected whenOpen(run: (feed: Feed.Feed) => void, fail: (error: LegacyError) => void): void {
-    this.#opening.then(run, fail)
+    this.#opening.whenOpen(run, fail)
   }
 
   /** What a listener throws is the program's own failure, and not that of what it was told of. */
@@ -186,6 +186,7 @@ export class FeedBase extends EventEmitter {
       crypto: options.crypto,
       onwrite: options.onwrite,
       peerOf: this.#peerOf,
+      onFiles: (files) => this._storage.overFiles(files),
       valueOf: (block) => this.valuesOf?.get(block) ?? toBuffer(block)
     })
     // Not before the caller had the time to listen.

@@ -24,7 +24,11 @@ export class IfAvailable {
     if (++this.#waiting === 1 && this.#feed !== undefined) this.#release = Replication.expectPeers(this.#feed)
   }
 
-  continue(callback?: (error?: Error | null, value?: unknown) => void, error?: Error | null, value?: unknown): void {
+  continue(
+    callback?: (error?: Error | null, value?: unknown) => void,
+    error?: Error | null,
+    value?: unknown
+  ): void {
     process.nextTick(() => this.#continue())
     callback?.(error, value)
   }

@@ -17,7 +17,7 @@ export class Opening {
   }
 
   /** Runs with the open feed, at once if it is. */
-  then(run: (feed: Feed.Feed) => void, fail: (error: LegacyError) => void): void {
+  whenOpen(run: (feed: Feed.Feed) => void, fail: (error: LegacyError) => void): void {
     if (this.#feed !== undefined) run(this.#feed)
     else if (this.#error !== undefined) process.nextTick(fail, this.#error)
     else this.#waiting.push({ run, fail })

@@ -1,6 +1,14 @@
 /** open: the Effect feed behind a façade, from the arguments that the peer's constructor takes. */
-import { Cause, Effect, Exit, Layer } from "effect"
-import { Crypto, type CryptoService, Feed, NotWritable, type OpenRefused, Storage } from "../../index.js"
+import { Cause, Context, Effect, Exit, Layer } from "effect"
+import {
+  Crypto,
+  type CryptoService,
+  Feed,
+  type FeedFiles,
+  NotWritable,
+  type OpenRefused,
+  Storage
+} from "../../index.js"
 import * as StorageFile from "../../layers/StorageFile.js"
 import * as StorageRandomAccess from "../../layers/StorageRandomAccess.js"
 import { crypto } from "../crypto.js"
@@ -9,9 +17,7 @@ import { toBuffer } from "../toBuffer.js"
 import { openedOnce } from "./openedOnce.js"
 
 /** A directory, or what gives a random-access-storage instance for each file name. */
-export type CreateStorage =
-  | string
-  | ((name: string) => StorageRandomAccess.RandomAccessStorage)
+export type CreateStorage = string | ((name: string) => StorageRandomAccess.RandomAccessStorage)
 
 /** Signs and verifies in the feed's stead, by callbacks. */
 export interface LegacyCrypto {
@@ -52,6 +58,8 @@ export interface OpenRequest {
   readonly crypto: LegacyCrypto | undefined
   readonly onwrite: LegacyOnWrite | undefined
   readonly peerOf: (from: unknown) => LegacyPeer | null
+  /** Given the files of a directory, once they are open. */
+  readonly onFiles: (files: FeedFiles) => void
   /** What a block is shown to the hook as. */
   readonly valueOf: (block: Uint8Array) => unknown
 }
@@ -97,12 +105,19 @@ const toOnWrite =
       }
     })
 
-const storageOf = (storage: CreateStorage): Layer.Layer<Storage> =>
+const storageOf = ({ onFiles, storage }: OpenRequest): Layer.Layer<Storage> =>
   typeof storage === "string"
-    ? StorageFile.layer({ directory: storage })
+    ? Layer.map(StorageFile.layer({ directory: storage }), (context) => {
+        const { open } = Context.get(context, Storage)
+        return Context.make(Storage, { open: (path) => Effect.tap(open(path), (files) => onFiles(files)) })
+      })
     : StorageRandomAccess.layer({ create: (name) => storage(name) })
 
-const openWith = (request: OpenRequest, service: CryptoService, keys: Pick<OpenRequest, "key" | "secretKey">) => {
+const openWith = (
+  request: OpenRequest,
+  service: CryptoService,
+  keys: Pick<OpenRequest, "key" | "secretKey">
+) => {
   const { key, secretKey } = keys
   return Feed.open({
     ...(key === undefined ? {} : { key }),
@@ -124,9 +139,13 @@ const isLost = (error: unknown): error is OpenRefused =>
 export const open = (request: OpenRequest) => {
   const own = crypto()
   const service = request.crypto === undefined ? own : withLegacy(own, request.crypto)
-  if (request.storeSecretKey) return openWith(request, service, request).pipe(Effect.provide(storageOf(request.storage)))
+  if (request.storeSecretKey)
+    return openWith(request, service, request).pipe(Effect.provide(storageOf(request)))
   return Effect.gen(function* () {
-    const storage = openedOnce(yield* Storage, (exit) => Exit.isFailure(exit) && isLost(Cause.squash(exit.cause)))
+    const storage = openedOnce(
+      yield* Storage,
+      (exit) => Exit.isFailure(exit) && isLost(Cause.squash(exit.cause))
+    )
     return yield* openWith(request, service, request).pipe(
       Effect.catchIf(isLost, () =>
         Effect.flatMap(own.keyPair(), ({ publicKey, secretKey }) =>
@@ -135,5 +154,5 @@ export const open = (request: OpenRequest) => {
       ),
       Effect.provideService(Storage, storage)
     )
-  }).pipe(Effect.provide(storageOf(request.storage)))
+  }).pipe(Effect.provide(storageOf(request)))
 }

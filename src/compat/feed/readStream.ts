@@ -3,7 +3,7 @@ import { Cause, Chunk, Effect, Exit, Fiber, Option, Scope, Stream } from "effect
 import { Readable } from "node:stream"
 import type { Feed } from "../../index.js"
 import type { Codec, LegacyEncoding } from "../codecs.js"
-import { ofCause } from "../LegacyError.js"
+import { ofCause, toLegacyError } from "../LegacyError.js"
 
 export interface ReadStreamOptions {
   /** First block. Default 0. */
@@ -35,70 +35,87 @@ const toOptions = ({ end, start, timeout, ...rest }: ReadStreamOptions): Feed.Re
   ...(timeout === undefined || timeout === 0 ? {} : { timeout })
 })
 
-/** `whenOpen` gives the feed, or why there is none. */
-export const readStream = (
-  whenOpen: (run: (feed: Feed.Feed) => void, fail: (error: Error) => void) => void,
-  options: ReadStreamOptions,
-  codec: Codec
-): Readable => {
-  const scope = Effect.runSync(Scope.make())
-  let pull: Pull | undefined
-  let reading: Fiber.RuntimeFiber<unknown, unknown> | undefined
-  let waiting: ReadonlyArray<Uint8Array> = []
-  let next = 0
+/** Gives the feed, or why there is none. */
+export type WhenOpen = (run: (feed: Feed.Feed) => void, fail: (error: Error) => void) => void
 
-  const stream = new Readable({
-    objectMode: true,
-    highWaterMark: 16,
-    read() {
-      if (next < waiting.length) give()
-      else if (reading === undefined) take()
-    },
-    destroy(error, callback) {
-      const close = Scope.close(scope, Exit.void)
-      Effect.runFork(reading === undefined ? close : Effect.zipRight(Fiber.interruptFork(reading), close))
-      callback(error)
-    }
-  })
+/** Values that the reader has not asked for yet, whatever they are: as many as the peer's streams keep. */
+const AHEAD = 16
+
+class BlockReadable extends Readable {
+  readonly #scope = Effect.runSync(Scope.make())
+  #pull: Pull | undefined
+  #reading: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  /** The chunk that was read last, and how many of its blocks were given. */
+  #chunk: ReadonlyArray<Uint8Array> = []
+  #given = 0
+
+  constructor(
+    readonly whenOpen: WhenOpen,
+    readonly options: ReadStreamOptions,
+    readonly codec: Codec
+  ) {
+    super({ objectMode: true, highWaterMark: AHEAD })
+  }
+
+  override _read(): void {
+    if (this.#given < this.#chunk.length) this.#give()
+    else if (this.#reading === undefined) this.#take()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    const close = Scope.close(this.#scope, Exit.void)
+    const reading = this.#reading
+    Effect.runFork(reading === undefined ? close : Effect.zipRight(Fiber.interruptFork(reading), close))
+    callback(error)
+  }
 
   /** As many of the chunk as the reader wants now. */
-  const give = (): void => {
+  #give(): void {
     try {
-      while (next < waiting.length && stream.push(codec.decode(waiting[next++]!)));
+      while (this.#given < this.#chunk.length) {
+        if (!this.push(this.codec.decode(this.#chunk[this.#given++]!))) return
+      }
     } catch (error) {
-      stream.destroy(error as Error)
+      this.destroy(error as Error)
     }
   }
 
-  const take = (): void => {
-    if (pull === undefined) return open()
-    const fiber = Effect.runFork(pull)
-    reading = fiber
-    fiber.addObserver((exit) => process.nextTick(taken, exit))
+  /** Reads the next chunk. */
+  #take(): void {
+    if (this.#pull === undefined) return this.#open()
+    const fiber = Effect.runFork(this.#pull)
+    this.#reading = fiber
+    fiber.addObserver((exit) => process.nextTick(() => this.#taken(exit)))
   }
 
-  const taken = (exit: Exit.Exit<Chunk.Chunk<Uint8Array>, Option.Option<Feed.GetError>>): void => {
-    reading = undefined
-    if (stream.destroyed) return
+  #taken(exit: Exit.Exit<Chunk.Chunk<Uint8Array>, Option.Option<Feed.GetError>>): void {
+    this.#reading = undefined
+    if (this.destroyed) return
     if (Exit.isSuccess(exit)) {
-      waiting = Chunk.toReadonlyArray(exit.value)
-      next = 0
-      return waiting.length === 0 ? take() : give()
+      this.#chunk = Chunk.toReadonlyArray(exit.value)
+      this.#given = 0
+      if (this.#chunk.length === 0) this.#take()
+      else this.#give()
+      return
     }
     const failure = Cause.failureOption(exit.cause)
-    if (Option.isSome(failure) && Option.isNone(failure.value)) stream.push(null)
-    else stream.destroy(ofCause(Cause.flatMap(exit.cause, (error) => Option.match(error, { onNone: () => Cause.empty, onSome: Cause.fail }))))
+    if (Option.isNone(failure)) this.destroy(ofCause(exit.cause))
+    else if (Option.isNone(failure.value)) this.push(null)
+    else this.destroy(toLegacyError(failure.value.value))
   }
 
-  const open = (): void =>
-    whenOpen(
+  #open(): void {
+    this.whenOpen(
       (feed) => {
-        if (stream.destroyed) return
-        pull = Effect.runSync(Scope.extend(Stream.toPull(feed.stream(toOptions(options))), scope))
-        take()
+        if (this.destroyed) return
+        const blocks = Stream.toPull(feed.stream(toOptions(this.options)))
+        this.#pull = Effect.runSync(Scope.extend(blocks, this.#scope))
+        this.#take()
       },
-      (error) => stream.destroy(error)
+      (error) => this.destroy(error)
     )
-
-  return stream
+  }
 }
+
+export const readStream = (whenOpen: WhenOpen, options: ReadStreamOptions, codec: Codec): Readable =>
+  new BlockReadable(whenOpen, options, codec)

@@ -33,7 +33,12 @@ export interface PeerStats {
   readonly downloadedBlocks: number
 }
 
-export const NO_STATS: PeerStats = { uploadedBytes: 0, uploadedBlocks: 0, downloadedBytes: 0, downloadedBlocks: 0 }
+export const NO_STATS: PeerStats = {
+  uploadedBytes: 0,
+  uploadedBlocks: 0,
+  downloadedBytes: 0,
+  downloadedBlocks: 0
+}
 
 /** Requests in flight that the peer allows, which its callers read though ours follow the link. */
 const MOST_REQUESTS = 16

@@ -5,8 +5,8 @@ import type * as Protocol from "../protocol.js"
 
 export const info = (message: Protocol.Info): Wire.Message => ({
   _tag: "Info",
-  uploading: message.uploading === true,
-  downloading: message.downloading === true
+  uploading: message.uploading,
+  downloading: message.downloading
 })
 
 export const have = (message: Protocol.Have): Wire.Message => ({
@@ -14,7 +14,7 @@ export const have = (message: Protocol.Have): Wire.Message => ({
   start: message.start,
   length: message.length ?? 1,
   bitfield: message.bitfield ?? undefined,
-  ack: message.ack === true
+  ack: message.ack
 })
 
 export const range = (_tag: "Unhave", { length, start }: Protocol.Range): Wire.Message => ({
@@ -34,7 +34,7 @@ export const request = (message: Protocol.Request): Wire.Message => ({
   _tag: "Request",
   index: message.index,
   bytes: message.bytes ?? 0,
-  hash: message.hash === true,
+  hash: message.hash,
   nodes: message.nodes ?? 0
 })
 
@@ -42,7 +42,7 @@ export const cancel = (message: Protocol.Cancel): Wire.Message => ({
   _tag: "Cancel",
   index: message.index,
   bytes: message.bytes ?? 0,
-  hash: message.hash === true
+  hash: message.hash
 })
 
 export const data = (message: Protocol.Data): Wire.Message => ({

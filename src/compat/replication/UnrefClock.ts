@@ -18,7 +18,8 @@ export const unrefClock: Clock.Clock = {
       : Effect.async<void>((resume) => {
           const timer: unknown = setTimeout(() => resume(Effect.void), Duration.toMillis(duration))
           // A browser's timer is a number, and keeps nothing alive.
-          if (typeof timer === "object" && timer !== null && "unref" in timer) (timer as NodeJS.Timeout).unref()
+          if (typeof timer === "object" && timer !== null && "unref" in timer)
+            (timer as NodeJS.Timeout).unref()
           return Effect.sync(() => clearTimeout(timer as NodeJS.Timeout))
         })
 }

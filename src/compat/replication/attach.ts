@@ -76,7 +76,7 @@ const greet = (stream: ProtocolStream, channel: Protocol.ProtocolChannel, peer: 
       userData: stream.remoteUserData ?? undefined,
       extensions: [],
       ack: peer.remoteAck,
-      ordered: stream.remoteOrdered === true
+      ordered: stream.remoteOrdered
     }
     peer.inbox.greet(handshake)
   }

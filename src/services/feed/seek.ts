@@ -1,18 +1,16 @@
-/** seek: from a byte offset of the log to the block that holds it, down the tree by its nodes' sizes. */
+/** seek: from a byte offset of the log to the block that holds it; waits for the nodes that tell. */
 import { Duration, Effect } from "effect"
 import {
   BadArgument,
   BlockUnavailable,
-  CorruptStorage,
+  type CorruptStorage,
   FeedClosed,
   type StorageError
 } from "../../domain/Errors.js"
-import * as FlatTree from "../../domain/FlatTree.js"
-import type { TreeNode } from "../../domain/Node.js"
 import type { Wish } from "../../domain/Selection.js"
 import { type FeedCore, isIndex } from "./FeedCore.js"
 import { withDeadline } from "./get.js"
-import { readNodes } from "./readNodes.js"
+import { locate } from "./locate.js"
 
 /** The block that holds the byte, and the byte's place in it. At the end of the log: its length, and 0. */
 export interface SeekResult {
@@ -45,7 +43,7 @@ export const seek = (
       if (core.closed) return Effect.fail(new FeedClosed())
       const { version } = core.demand
       if (byteOffset === core.tip.byteLength) return Effect.succeed({ index: core.tip.length, offset: 0 })
-      return Effect.flatMap(descend(core, byteOffset), (result) => {
+      return Effect.flatMap(locate(core, byteOffset), (result) => {
         if (result._tag === "Found") return Effect.succeed(result.at)
         if (options.wait === false) {
           return Effect.fail(new BlockUnavailable({ index: result.block, reason: result.reason }))
@@ -60,41 +58,3 @@ export const seek = (
     ? withDeadline(sought, () => core.tip.length, options.timeout)
     : Effect.fail(new BadArgument({ operation: "seek", detail: `${byteOffset} is not a byte offset` }))
 }
-
-type Descent =
-  | { readonly _tag: "Found"; readonly at: SeekResult }
-  | { readonly _tag: "Unknown"; readonly block: number; readonly reason: "not-held" | "out-of-range" }
-
-const descend = (core: FeedCore, byteOffset: number): Effect.Effect<Descent, CorruptStorage | StorageError> =>
-  Effect.gen(function* () {
-    let offset = byteOffset
-    let top: TreeNode | undefined
-    for (const root of core.tip.roots) {
-      if (offset < root.size) {
-        top = root
-        break
-      }
-      offset -= root.size
-    }
-    if (top === undefined) {
-      return { _tag: "Unknown", block: core.tip.length, reason: "out-of-range" } as const
-    }
-    while (!FlatTree.isLeaf(top.index)) {
-      const left = FlatTree.leftChild(top.index)
-      const right = FlatTree.rightChild(top.index)
-      // A child that is not known may lie on the way: only the other side can tell then.
-      if (!core.bitfield.hasNode(left) || !core.bitfield.hasNode(right)) {
-        return { _tag: "Unknown", block: FlatTree.firstBlock(top.index), reason: "not-held" } as const
-      }
-      const [leftNode, rightNode] = yield* readNodes(core.files, [left, right])
-      if (leftNode === undefined || rightNode === undefined) {
-        return yield* new CorruptStorage({ file: "tree", detail: `a child of node ${top.index} is missing` })
-      }
-      if (offset < leftNode.size) top = leftNode
-      else {
-        offset -= leftNode.size
-        top = rightNode
-      }
-    }
-    return { _tag: "Found", at: { index: FlatTree.block(top.index), offset } } as const
-  })

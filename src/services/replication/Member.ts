@@ -51,6 +51,8 @@ export class Member implements Participant {
   readonly info: PeerInfo
   /** Blocks that came and are to be verified. */
   claims: Array<Claim> = []
+  /** Whether some are being verified and stored, and were not acknowledged yet. */
+  storing = false
   /** Whether replication of this feed is over on this connection. */
   finished = false
   /** Whether the other side wants an acknowledgement for each block. */
@@ -254,8 +256,8 @@ export class Member implements Participant {
   }
 
   #hasNothingMore(): boolean {
-    if (!this.peer.remoteUploading) return this.claims.length === 0
-    return this.claims.length === 0 && this.swarm.downloads.isDone(this.peer)
+    if (this.claims.length > 0 || this.storing) return false
+    return !this.peer.remoteUploading || this.swarm.downloads.isDone(this.peer)
   }
 
   /** What was given up counts as not there; so it is looked for once more. */

@@ -63,10 +63,13 @@ const handle = Effect.fnUntraced(function* (session: Session, turn: Turn, answer
 const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
   const { claims, core } = member
   member.claims = []
+  member.storing = true
   let next = 0
   while (next < claims.length) {
     const batch = takeBatch(member, claims, next)
     const stored = yield* Effect.either(putAll(core, batch.claims, member.info))
+    // Before anybody else has a turn: who heard that the block is here may look whether we said so.
+    acknowledge(member, batch.claims)
     yield* turn.giveWay
     next = batch.next
     if (Either.isLeft(stored)) {
@@ -80,8 +83,8 @@ const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
       // Those before it are stored, those after it have their turn; it is asked for again.
       next = claims.findIndex((claim) => claim.index === left.index && batch.claims.includes(claim)) + 1
     }
-    acknowledge(member, batch.claims)
   }
+  member.storing = false
   release(member, claims)
   member.look()
 })

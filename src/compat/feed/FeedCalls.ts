@@ -1,0 +1,116 @@
+/**
+ * How a façade's calls are made: their arguments sorted, the feed waited for, a program run, its end told. What may wait for blocks is found again
+ * by `cancel`.
+ */
+import { Effect, Either, Exit } from "effect"
+import type { Feed } from "../../index.js"
+import { type Callback, call, orPromise, type Promised, refusing, tellExit } from "../callback.js"
+import { type Codec, toCodec } from "../codecs.js"
+import type { Words } from "../LegacyError.js"
+import type { GetOptions } from "../options.js"
+import { FeedBase } from "./FeedBase.js"
+import { type Wait, Waits } from "./Waits.js"
+
+/** What a callback is given: no value, or one. */
+export const nothing = (): [] => []
+export const one = <A>(value: A): [A] => [value]
+
+/** Options may be left out before a callback. */
+export const sort = <O, C>(
+  options: O | C | null | undefined,
+  callback: C | undefined
+): readonly [O | undefined, C | undefined] =>
+  typeof options === "function" ? [undefined, options as C] : [(options as O | null) ?? undefined, callback]
+
+/** The blocks of a batch, or what the codec threw at one of its values. */
+const encodeAll = (
+  codec: Codec,
+  batch: ReadonlyArray<unknown>
+): Either.Either<ReadonlyArray<Uint8Array>, unknown> =>
+  Either.try({ try: () => batch.map((value) => codec.encode(value)), catch: (error) => error })
+
+export class FeedCalls extends FeedBase {
+  protected readonly waits = new Waits()
+  /** Appends under way. */
+  protected appending = 0
+
+  protected codecOf({ valueEncoding }: Pick<GetOptions, "valueEncoding">): Codec {
+    return valueEncoding === undefined || valueEncoding === null ? this.codec : toCodec(valueEncoding)
+  }
+
+  /** Runs a program on the open feed. */
+  protected run<A, V extends ReadonlyArray<unknown>>(
+    callback: Callback<V> | undefined,
+    program: (feed: Feed.Feed) => Effect.Effect<A, unknown>,
+    values: (result: A) => NoInfer<V>,
+    words?: Words
+  ): Promise<Promised<V>> | undefined {
+    const told = orPromise(callback)
+    this.whenOpen((feed) => {
+      call(
+        Effect.suspend(() => program(feed)),
+        told.callback,
+        values,
+        { words }
+      )
+    }, refusing(told.callback))
+    return told.promise
+  }
+
+  /** The same of what may wait for blocks, and be cancelled. */
+  protected runWaiting<A, V extends ReadonlyArray<unknown>>(
+    callback: Callback<V> | undefined,
+    wait: Wait,
+    program: (feed: Feed.Feed) => Effect.Effect<A, unknown>,
+    values: (result: A) => NoInfer<V>,
+    words?: Words
+  ): Promise<Promised<V>> | undefined {
+    const told = orPromise(callback)
+    if (!this.opened) this.waits.add(wait)
+    this.whenOpen((feed) => {
+      this.begin(wait, program(feed), told.callback, values, words)
+    }, refusing(told.callback))
+    return told.promise
+  }
+
+  /** Runs such a program now, unless it was cancelled before it could begin. */
+  protected begin<A, V extends ReadonlyArray<unknown>>(
+    wait: Wait,
+    program: Effect.Effect<A, unknown>,
+    callback: Callback<V>,
+    values: (result: A) => NoInfer<V>,
+    words?: Words
+  ): void {
+    if (wait.reason !== undefined) {
+      this.waits.delete(wait)
+      process.nextTick(refusing(callback), wait.reason)
+      return
+    }
+    this.waits.watch(wait, call(program, callback, values, { words, interrupted: wait }))
+  }
+
+  /** Not by a fiber each: callers who append block by block would pay more for those than for all the rest. */
+  protected appendAll(
+    batch: ReadonlyArray<unknown>,
+    callback: Callback<[number]> | undefined
+  ): Promise<number> | undefined {
+    const told = orPromise(callback)
+    this.appending++
+    const settle = (exit: Exit.Exit<number, unknown>): void => {
+      this.appending--
+      tellExit(exit, told.callback, one)
+    }
+    this.whenOpen(
+      (feed) => {
+        const blocks = encodeAll(this.codec, batch)
+        if (Either.isLeft(blocks)) return settle(Exit.die(blocks.left))
+        for (const [i, block] of this.valuesOf === undefined ? [] : blocks.right.entries()) {
+          this.valuesOf!.set(block, batch[i])
+        }
+        feed.unsafeAppend(blocks.right, settle)
+      },
+      (error) => settle(Exit.die(error))
+    )
+    return told.promise
+  }
+}
