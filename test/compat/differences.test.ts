@@ -206,6 +206,54 @@ it("ES5 constructors cannot call it on an object of theirs; 7.7.1's can", () => 
   expect(call(ours)).toBeInstanceOf(makers.ours as never)
 })
 
+it("a proof that was put stays as it is: 7.7.1 takes its nodes out", async () => {
+  const put = async (make: Make): Promise<number> => {
+    const [feed, reader] = [author(make), make(ram, key, { valueEncoding: "utf-8" })]
+    await called((done) => void feed.append(["a", "b", "c"], done))
+    const [, proof] = await outcome((done) => feed.proof(0, done as never))
+    await called((done) => void reader.put(0, "a", proof as never, done))
+    return (proof as { nodes: ReadonlyArray<unknown> }).nodes.length
+  }
+  expect([await put(real7), await put(ours)]).toEqual([0, 2])
+})
+
+it("what a listener throws is an uncaught exception, and what it was told of goes on", async () => {
+  const before = process.listeners("uncaughtException")
+  process.removeAllListeners("uncaughtException")
+  try {
+    const uncaught = once(process, "uncaughtException")
+    const feed = author(ours)
+    feed.on("append", () => {
+      throw new Error("of the listener")
+    })
+    expect(await feed.append("a")).toBe(0)
+    expect(((await uncaught) as Error).message).toBe("of the listener")
+    expect([feed.length, await feed.get(0)]).toEqual([1, "a"])
+  } finally {
+    for (const listener of before) process.on("uncaughtException", listener)
+  }
+})
+
+it("requests that are cancelled are taken back", async () => {
+  const [a, b] = [author(ours), ours(ram, key, { sparse: true })]
+  await called((done) => void a.append(["a", "b"], done))
+  await ready(b)
+  const streams = [a.replicate({ live: true }), b.replicate({ live: true })] as const
+  const met = once(b, "peer-add")
+  join(...streams)
+  await met
+  await b.update(2)
+  const asked = outcome((done) => b.get(1, done))
+  const channel = a.peers[0]!
+  const cancelled = new Promise((resolve) => {
+    channel.onrequest = () => b.cancel(1)
+    channel.oncancel = (message) => resolve(message.index)
+  })
+  expect(await cancelled).toBe(1)
+  expect(await asked).toMatchObject([{ message: "Request cancelled" }])
+  for (const stream of streams) stream.destroy()
+})
+
 it("a directory has the files that 7.7.1 makes", async () => {
   const names: Array<ReadonlyArray<string>> = []
   for (const make of [real7, ours]) {
