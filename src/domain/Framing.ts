@@ -11,6 +11,7 @@
 import { Either } from "effect"
 import { concat, empty } from "./Bytes.js"
 import { ProtocolError } from "./Errors.js"
+import { FramePool } from "./FramePool.js"
 import * as Varint from "./Varint.js"
 import * as Wire from "./Wire.js"
 
@@ -120,6 +121,7 @@ export const SOME_STEPS = 2048
 /** Reads frames from bytes that come in parts of any size. After an error it gives the same error again. */
 export class FrameReader {
   readonly #maxChannels: number
+  readonly #pool = new FramePool()
   #problem: ProtocolError | undefined
   /** The length of the frame that is being read, as far as it came; how many bytes of it came, 0 to 4. */
   #length = 0
@@ -197,7 +199,7 @@ export class FrameReader {
     if (this.#gatheredSize === 0) this.#parse(bytes, offset, end, frames)
     else {
       this.#gather(bytes, offset, end)
-      const whole = concat(this.#parts)
+      const whole = this.#joined()
       this.#parts = []
       this.#gatheredSize = 0
       this.#parse(whole, 0, this.#length, frames)
@@ -205,6 +207,21 @@ export class FrameReader {
     this.#inFrame = false
     this.#length = 0
     return end
+  }
+
+  /** A frame's block is not looked at any more: see `FramePool`. */
+  recycle(block: Uint8Array): void {
+    this.#pool.give(block)
+  }
+
+  #joined(): Uint8Array {
+    const whole = this.#pool.take(this.#length)
+    let offset = 0
+    for (const part of this.#parts) {
+      whole.set(part, offset)
+      offset += part.length
+    }
+    return whole
   }
 
   #readLength(bytes: Uint8Array, from: number): number {

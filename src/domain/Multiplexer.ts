@@ -178,6 +178,14 @@ export class Multiplexer {
     this.#kept.push(bytes)
   }
 
+  /**
+   * A block that came in a message is not looked at any more, by anyone: its memory is used again. Nothing else of a message with a large
+   * block shares it.
+   */
+  recycle(block: Uint8Array): void {
+    this.#reader.recycle(block)
+  }
+
   /** Whether `more` has something to give. */
   get hasMore(): boolean {
     if (this.#problem !== undefined) return true

@@ -63,6 +63,11 @@ export class FieldReader {
     this.reader = new Varint.Reader(bytes, start, end)
   }
 
+  /** Bytes that are left to read. */
+  get size(): number {
+    return this.reader.end - this.reader.offset
+  }
+
   /** Moves to the next field; false at the end and after a problem. */
   next(): boolean {
     if (this.reader.offset >= this.reader.end) return false

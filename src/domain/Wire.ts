@@ -2,11 +2,13 @@
  * The messages of hypercore-protocol 6 and their bytes (FORMATS, "Wire"). How they are framed is in `Framing`.
  *
  * A field that the format gives a default is always there in a decoded message: booleans are false, `bytes` and `nodes` of a
- * Request 0, `length` of Have and Unhave 1. Bytes of a decoded message are views of what it was decoded from.
+ * Request 0, `length` of Have and Unhave 1. Bytes of a decoded message are views of what it was decoded from; but for the hashes and the
+ * signature beside a large block, which are copies: they are kept for long, and would keep the block.
  *
  * Encoded, a message is byte-equal to what the real peer sends: that writes each field it gives a value, false and 0 too.
  */
 import { Either } from "effect"
+import { allocate } from "./Bytes.js"
 import type { ProtocolError } from "./Errors.js"
 import type { Position } from "./FlatTree.js"
 import { HASH_SIZE, type TreeNode } from "./Node.js"
@@ -42,6 +44,8 @@ export const NONCE_SIZE = 24
 
 /** What one message can make us hold. */
 export const MAX_NODES = 4096
+/** Bytes of a Data from which on its block is large. */
+const LARGE = 4096
 export const MAX_EXTENSIONS = 256
 export const MAX_EXTENSION_NAME = 255
 export const MAX_USER_DATA = 1_048_576
@@ -436,28 +440,36 @@ const decodeData = (fields: FieldReader): Data => {
   let value: Uint8Array | undefined
   let signature: Uint8Array | undefined
   const nodes: Array<TreeNode> = []
+  const copies = fields.size >= LARGE
   while (fields.next()) {
     if (fields.field === 1) index = fields.number()
     else if (fields.field === 2) value = fields.bytes()
     else if (fields.field === 3) {
       if (nodes.length === MAX_NODES) fields.fail("too-large", `more than ${MAX_NODES} nodes`)
-      const node = decodeNode(fields)
+      const node = decodeNode(fields, copies)
       if (node !== undefined) nodes.push(node)
-    } else if (fields.field === 4) signature = fields.bytes(SIGNATURE_SIZE)
+    } else if (fields.field === 4) signature = own(fields.bytes(SIGNATURE_SIZE), copies)
     else fields.skip()
   }
   if (index === MISSING) missing(fields, "the index of a Data")
   return { _tag: "Data", index, value, nodes, signature }
 }
 
-const decodeNode = (fields: FieldReader): TreeNode | undefined => {
+const own = (view: Uint8Array, copies: boolean): Uint8Array => {
+  if (!copies) return view
+  const copy = allocate(view.length)
+  copy.set(view)
+  return copy
+}
+
+const decodeNode = (fields: FieldReader, copies: boolean): TreeNode | undefined => {
   const outer = fields.open()
   let index = MISSING
   let hash: Uint8Array | undefined
   let size = MISSING
   while (fields.next()) {
     if (fields.field === 1) index = fields.number()
-    else if (fields.field === 2) hash = fields.bytes(HASH_SIZE)
+    else if (fields.field === 2) hash = own(fields.bytes(HASH_SIZE), copies)
     else if (fields.field === 3) size = fields.number()
     else fields.skip()
   }

@@ -77,6 +77,10 @@ export class MessagePort implements Port {
     return Either.right(events)
   }
 
+  recycle(): void {
+    // It is the stream's, which does not say where it has it from.
+  }
+
   readonly pull: Effect.Effect<number | undefined, NetworkError> = Effect.suspend(() =>
     Effect.map(this.messages.pull, (messages) => {
       if (messages.length === 0) return undefined

@@ -70,6 +70,7 @@ const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
     const stored = yield* Effect.either(putAll(core, batch.claims, member.info))
     // Before anybody else has a turn: who heard that the block is here may look whether we said so.
     acknowledge(member, batch.claims)
+    if (Either.isRight(stored)) recycle(member, batch.claims)
     yield* turn.giveWay
     next = batch.next
     if (Either.isLeft(stored)) {
@@ -106,6 +107,13 @@ const takeBatch = (member: Member, claims: ReadonlyArray<Claim>, next: number) =
     if (claim.proof.signature !== undefined) bytes += SIGNATURE_BYTES
   }
   return { claims: batch, next: end }
+}
+
+/** What is stored is looked at no more, unless a hook or a listener was shown it, and kept it. */
+const recycle = (member: Member, claims: ReadonlyArray<Claim>): void => {
+  const { core, host } = member
+  if (core.onwrite !== undefined || core.originListeners > 0) return
+  for (const { block } of claims) if (block !== undefined) host.port.recycle(block)
 }
 
 /** Acknowledges the blocks that are stored now, where that is wanted. */
