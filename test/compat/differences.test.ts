@@ -17,8 +17,8 @@ const inDirectory = async (use: (directory: string) => Promise<void>): Promise<v
 
 const written = async (make: Make, directory: string): Promise<void> => {
   const feed = make(directory, key, { secretKey })
-  await called((done) => void feed.append(["a", "bc", "def"], done))
-  await called((done) => void feed.close(done))
+  await called((done) => feed.append(["a", "bc", "def"], done))
+  await called((done) => feed.close(done))
 }
 
 it("a promise comes where a callback is left out, and nobody need look at it", async () => {
@@ -49,7 +49,7 @@ it("a promise comes where a callback is left out, and nobody need look at it", a
 it("createReadStream({ snapshot: false }) reads: 7.7.1 ends at once", async () => {
   const read = async (make: Make): Promise<ReadonlyArray<unknown>> => {
     const feed = author(make)
-    await called((done) => void feed.append(["a", "b"], done))
+    await called((done) => feed.append(["a", "b"], done))
     return collect(feed.createReadStream({ snapshot: false }))
   }
   expect(await read(real7)).toEqual(["end"])
@@ -60,7 +60,7 @@ it("undownload(range) ends that download's callback: 7.7.1 throws where the rang
   const cancel = async (make: Make): Promise<unknown> => {
     const feed = make(ram, key)
     await ready(feed)
-    const over = outcome((done) => void feed.download({ start: 0, end: 3 }, done))
+    const over = outcome((done) => feed.download({ start: 0, end: 3 }, done))
     feed.undownload({ start: 0, end: 3 })
     return over
   }
@@ -71,27 +71,27 @@ it("undownload(range) ends that download's callback: 7.7.1 throws where the rang
 it("rootHashes calls back with the roots alone", async () => {
   const count = async (make: Make): Promise<number> => {
     const feed = author(make)
-    await called((done) => void feed.append("a", done))
-    return new Promise((resolve) => void feed.rootHashes(0, (...all) => resolve(all.length)))
+    await called((done) => feed.append("a", done))
+    return new Promise((resolve) => feed.rootHashes(0, (...all) => resolve(all.length)))
   }
   expect([await count(real7), await count(ours)]).toEqual([3, 2])
 })
 
 it("a download of what is held, or of nothing, ends without a peer", async () => {
   const feed = author(ours)
-  await called((done) => void feed.append(["a", "b"], done))
-  expect(await outcome((done) => void feed.download({ start: 0, end: 2 }, done))).toEqual([null])
-  expect(await outcome((done) => void feed.download({ start: 1, end: 1 }, done))).toEqual([null])
+  await called((done) => feed.append(["a", "b"], done))
+  expect(await outcome((done) => feed.download({ start: 0, end: 2 }, done))).toEqual([null])
+  expect(await outcome((done) => feed.download({ start: 1, end: 1 }, done))).toEqual([null])
 })
 
 it("an update fetches no block: 7.7.1 fetches the last", async () => {
   const update = async (make: Make): Promise<ReadonlyArray<unknown>> => {
     const [a, b] = [author(make), make(ram, key, { sparse: true })]
-    await called((done) => void a.append(["a", "b", "c"], done))
+    await called((done) => a.append(["a", "b", "c"], done))
     await ready(b)
     const streams = [a.replicate({ live: true }), b.replicate({ live: true })] as const
     join(...streams)
-    await called((done) => void b.update(done))
+    await called((done) => b.update(done))
     for (const stream of streams) stream.destroy()
     return [b.length, b.downloaded()]
   }
@@ -101,7 +101,7 @@ it("an update fetches no block: 7.7.1 fetches the last", async () => {
 
 it("a block that was cleared is fetched again of the same peer", async () => {
   const [a, b] = [author(ours), ours(ram, key, { sparse: true, valueEncoding: "utf-8" })]
-  await called((done) => void a.append(["a", "b"], done))
+  await called((done) => a.append(["a", "b"], done))
   await ready(b)
   const streams = [a.replicate({ live: true }), b.replicate({ live: true })] as const
   join(...streams)
@@ -114,7 +114,7 @@ it("a block that was cleared is fetched again of the same peer", async () => {
 
 it("a connection on which neither side downloads ends", async () => {
   const [a, b] = [author(ours), ours(ram, key)]
-  await called((done) => void a.append("a", done))
+  await called((done) => a.append("a", done))
   await ready(b)
   const streams = [a.replicate(), b.replicate({ download: false })] as const
   const over = ends(...streams)
@@ -126,16 +126,20 @@ it("a connection on which neither side downloads ends", async () => {
 it("a feed without signatures is not written to after finalize: 7.7.1 appends, and the key is wrong", async () => {
   const finalized = async (make: Make): Promise<ReadonlyArray<unknown>> => {
     const feed = make(ram, null, { live: false, valueEncoding: "utf-8" })
-    await called((done) => void feed.append("a", done))
-    await called((done) => void feed.finalize(done))
-    return [feed.writable, (await outcome((done) => void feed.append("b", done)))[0] instanceof Error, feed.length]
+    await called((done) => feed.append("a", done))
+    await called((done) => feed.finalize(done))
+    return [feed.writable, (await outcome((done) => feed.append("b", done)))[0] instanceof Error, feed.length]
   }
   expect(await finalized(real7)).toEqual([true, false, 2])
   expect(await finalized(ours)).toEqual([false, true, 1])
 })
 
 it("before it is ready nothing is held: 7.7.1 throws", () => {
-  const looks = [(feed: ReturnType<Make>) => feed.has(0), (feed: ReturnType<Make>) => feed.downloaded(), (feed: ReturnType<Make>) => feed.digest(0)]
+  const looks = [
+    (feed: ReturnType<Make>) => feed.has(0),
+    (feed: ReturnType<Make>) => feed.downloaded(),
+    (feed: ReturnType<Make>) => feed.digest(0)
+  ]
   for (const look of looks) {
     expect(() => look(author(real7))).toThrow("null")
     expect(Number(look(author(ours)))).toBe(0)
@@ -146,20 +150,23 @@ it("what is asked of a feed that could not be opened fails with why: 7.7.1 says 
   const ask = async (make: Make): Promise<unknown> => {
     const feed = make(ram, null, { createIfMissing: false })
     await once(feed, "error")
-    return ((await outcome((done) => void feed.get(0, done)))[0] as Error).message
+    return ((await outcome((done) => feed.get(0, done)))[0] as Error).message
   }
   expect([await ask(real7), await ask(ours)]).toEqual(["Closed", "No hypercore is stored here"])
 })
 
 it("the bitfield is rebuilt when it is lost: 7.7.1 opens an empty feed", async () => {
-  for (const [make, length] of [[real7, 0], [ours, 3]] as const) {
+  for (const [make, length] of [
+    [real7, 0],
+    [ours, 3]
+  ] as const) {
     await inDirectory(async (directory) => {
       await written(real7, directory)
       truncateSync(path(directory, "bitfield"), 32)
       const feed = make(directory, null, { secretKey })
       await ready(feed)
       expect([feed.length, feed.downloaded()]).toEqual([length, length])
-      await called((done) => void feed.close(done))
+      await called((done) => feed.close(done))
     })
   }
 })
@@ -172,7 +179,7 @@ it("a reader's feed whose key is lost is refused, and left as it is: 7.7.1 reset
     const theirs = real7(directory)
     await ready(theirs)
     expect([theirs.length, theirs.key!.equals(key)]).toEqual([0, false])
-    await called((done) => void theirs.close(done))
+    await called((done) => theirs.close(done))
   })
 })
 
@@ -182,9 +189,11 @@ it("a key that is none is refused at once", () => {
 
 it("an index is a number: text and null are refused", async () => {
   const feed = author(ours)
-  await called((done) => void feed.append("a", done))
+  await called((done) => feed.append("a", done))
   for (const index of ["0", null, -1, 0.5]) {
-    expect((await outcome((done) => feed.get(index as never, { wait: false }, done)))[0]).toBeInstanceOf(Error)
+    expect((await outcome((done) => feed.get(index as never, { wait: false }, done)))[0]).toBeInstanceOf(
+      Error
+    )
   }
 })
 
@@ -192,7 +201,7 @@ it("a value that cannot be encoded is its callback's error, and stores nothing",
   const feed = author(ours, { valueEncoding: "json" })
   const circular: { self?: unknown } = {}
   circular.self = circular
-  const [error] = await outcome((done) => void feed.append(["fine", circular], done))
+  const [error] = await outcome((done) => feed.append(["fine", circular], done))
   expect((error as Error).message).toContain("circular")
   expect([feed.length, await feed.append("next")]).toEqual([0, 0])
 })
@@ -209,9 +218,9 @@ it("ES5 constructors cannot call it on an object of theirs; 7.7.1's can", () => 
 it("a proof that was put stays as it is: 7.7.1 takes its nodes out", async () => {
   const put = async (make: Make): Promise<number> => {
     const [feed, reader] = [author(make), make(ram, key, { valueEncoding: "utf-8" })]
-    await called((done) => void feed.append(["a", "b", "c"], done))
+    await called((done) => feed.append(["a", "b", "c"], done))
     const [, proof] = await outcome((done) => feed.proof(0, done as never))
-    await called((done) => void reader.put(0, "a", proof as never, done))
+    await called((done) => reader.put(0, "a", proof as never, done))
     return (proof as { nodes: ReadonlyArray<unknown> }).nodes.length
   }
   expect([await put(real7), await put(ours)]).toEqual([0, 2])
@@ -236,7 +245,7 @@ it("what a listener throws is an uncaught exception, and what it was told of goe
 
 it("requests that are cancelled are taken back", async () => {
   const [a, b] = [author(ours), ours(ram, key, { sparse: true })]
-  await called((done) => void a.append(["a", "b"], done))
+  await called((done) => a.append(["a", "b"], done))
   await ready(b)
   const streams = [a.replicate({ live: true }), b.replicate({ live: true })] as const
   const met = once(b, "peer-add")

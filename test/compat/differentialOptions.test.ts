@@ -18,10 +18,10 @@ const inDirectory = async (use: (directory: string) => Promise<void>): Promise<v
   }
 }
 
-const closed = (feed: AnyFeed): Promise<unknown> => called((done) => void feed.close(done))
+const closed = (feed: AnyFeed): Promise<unknown> => called((done) => feed.close(done))
 
 const append = (feed: AnyFeed, values: unknown): Promise<unknown> =>
-  called((done) => void feed.append(values as never, done))
+  called((done) => feed.append(values as never, done))
 
 /** What can be looked up of a feed. */
 const properties = (feed: AnyFeed): Record<string, unknown> => ({
@@ -49,7 +49,10 @@ const constructorOf = (make: Make): typeof hypercore => make as unknown as typeo
 
 compare("made as 7.7.1 makes it", {
   "properties before it is ready, when it is, and closed": async (make, log) => {
-    for (const options of [{}, { sparse: true, allowPush: true, maxRequests: 3, extensions: ["b", "a"], stats: false }]) {
+    for (const options of [
+      {},
+      { sparse: true, allowPush: true, maxRequests: 3, extensions: ["b", "a"], stats: false }
+    ]) {
       const feed = author(make, options)
       log(properties(feed))
       await ready(feed)
@@ -136,7 +139,9 @@ compare("made as 7.7.1 makes it", {
 
   "the storage is called with the names of six files": async (make, log) => {
     const names: Array<string> = []
-    const feed = author((storage, ...rest) => make((name: string) => (names.push(name), (storage as () => never)()), ...rest))
+    const feed = author((storage, ...rest) =>
+      make((name: string) => (names.push(name), (storage as () => never)()), ...rest)
+    )
     await append(feed, "a")
     log(names.sort())
   },
@@ -185,7 +190,11 @@ compare("made as 7.7.1 makes it", {
 
   "callbacks that sign and verify": async (make, log) => {
     const own = {
-      sign: (data: Buffer, secret: Buffer | null, done: (error: Error | null, signature?: Uint8Array) => void) => {
+      sign: (
+        data: Buffer,
+        secret: Buffer | null,
+        done: (error: Error | null, signature?: Uint8Array) => void
+      ) => {
         log("sign", data, secret)
         setImmediate(() => done(null, crypto.sign(data, secret!)))
       },
@@ -210,7 +219,8 @@ compare("made as 7.7.1 makes it", {
 
   "a signature that is refused": async (make, log) => {
     const own = {
-      sign: (_: Buffer, __: Buffer | null, done: (error: Error | null) => void) => done(new Error("no device")),
+      sign: (_: Buffer, __: Buffer | null, done: (error: Error | null) => void) =>
+        done(new Error("no device")),
       verify: () => {}
     }
     const feed = author(make, { crypto: own })
@@ -223,14 +233,18 @@ compare("made as 7.7.1 makes it", {
       if (!files.has(name)) files.set(name, ram())
       return files.get(name)
     }
-    const data = storage("data") as { write: (at: number, bytes: Buffer, done: (error: Error | null) => void) => void }
+    const data = storage("data") as {
+      write: (at: number, bytes: Buffer, done: (error: Error | null) => void) => void
+    }
     await called((done) => data.write(0, Buffer.from("onetwothree"), done))
     const feed = make(storage, key, { secretKey, indexing: true, valueEncoding: "utf-8" })
     await append(feed, ["one", "two"])
     await append(feed, "three")
     log(feed.length, feed.byteLength, await outcome((done) => feed.getBatch(0, 3, done)))
     log(await outcome((done) => feed.clear(0, 2, done)), feed.has(0), feed.has(2))
-    const read = data as unknown as { read: (at: number, size: number, done: (error: Error | null, bytes?: Buffer) => void) => void }
+    const read = data as unknown as {
+      read: (at: number, size: number, done: (error: Error | null, bytes?: Buffer) => void) => void
+    }
     log(await called((done) => read.read(0, 11, done)))
   },
 

@@ -6,7 +6,7 @@ import { type AnyFeed, called, ends, join, once, ram, ready } from "./peers.js"
 import { author, compare, key, type Make, outcome, told } from "./scenario.js"
 
 const append = (feed: AnyFeed, values: unknown): Promise<unknown> =>
-  called((done) => void feed.append(values as never, done))
+  called((done) => feed.append(values as never, done))
 
 const reader = (make: Make, options: HypercoreOptions = {}): AnyFeed =>
   make(ram, key, { valueEncoding: "utf-8", ...options })
@@ -25,7 +25,7 @@ const joined = (
 
 /** Ends both, and waits until neither has a peer. */
 const parted = async (streams: ReadonlyArray<Duplex>, ...feeds: ReadonlyArray<AnyFeed>): Promise<void> => {
-  const gone = feeds.map((feed) => (feed.peers.length === 0 ? undefined : once(feed, "peer-remove")))
+  const gone = feeds.filter(({ peers }) => peers.length > 0).map((feed) => once(feed, "peer-remove"))
   for (const stream of streams) stream.destroy()
   await Promise.all(gone)
 }
@@ -43,9 +43,14 @@ compare("replicating as 7.7.1 does", {
     const [a, b] = [author(make, { id: Buffer.alloc(32, 1) }), reader(make, { id: Buffer.alloc(32, 2) })]
     await append(a, ["a", "b", "c"])
     await ready(b)
-    for (const [name, feed] of [["author", a], ["reader", b]] as const) {
+    for (const [name, feed] of [
+      ["author", a],
+      ["reader", b]
+    ] as const) {
       for (const event of ["peer-add", "peer-remove"]) {
-        feed.on(event, (peer: LegacyPeer) => log(name, event, feed.peers.length, peer.feed === feed, peer.remoteId, peer.live))
+        feed.on(event, (peer: LegacyPeer) =>
+          log(name, event, feed.peers.length, peer.feed === feed, peer.remoteId, peer.live)
+        )
       }
       feed.on("replicating", (stream: Duplex) => log(name, "replicating", typeof stream.pipe))
     }
@@ -53,7 +58,7 @@ compare("replicating as 7.7.1 does", {
     const streams = joined(a, b)
     const peer = (await news) as LegacyPeer
     log(peer === b.peers[0], peer.remoteLength, b.remoteLength, b.peers.length)
-    log(await outcome((done) => void b.download({ start: 0, end: 3 }, done)))
+    log(await outcome((done) => b.download({ start: 0, end: 3 }, done)))
     const more = once(b, "remote-update")
     await append(a, "d")
     await more
@@ -66,13 +71,31 @@ compare("replicating as 7.7.1 does", {
   "the handshake, on the stream": async (make, log) => {
     const [a, b] = [author(make, { id: Buffer.alloc(32, 1) }), reader(make, { id: Buffer.alloc(32, 2) })]
     await Promise.all([append(a, "a"), ready(b)])
-    const streams = [a.replicate({ live: true, userData: Buffer.from("hello") } as never), b.replicate({ live: true, ack: true })]
+    const streams = [
+      a.replicate({ live: true, userData: Buffer.from("hello") } as never),
+      b.replicate({ live: true, ack: true })
+    ]
     const shaken = streams.map((stream) => once(stream, "handshake"))
-    log(streams.map((stream) => [stream.id, stream.remoteId, stream.key, stream.discoveryKey, stream.destroyed, stream.feeds.length]))
+    log(
+      streams.map((stream) => [
+        stream.id,
+        stream.remoteId,
+        stream.key,
+        stream.discoveryKey,
+        stream.destroyed,
+        stream.feeds.length
+      ])
+    )
     join(streams[0]!, streams[1]!)
     await Promise.all(shaken)
-    log(streams.map((stream) => [stream.remoteId, stream.remoteLive, stream.remoteAck, stream.remoteUserData]))
-    log(streams.map((stream) => (stream.feeds[0]!.peer as unknown as LegacyPeer).feed).map((feed, i) => feed === [a, b][i]))
+    log(
+      streams.map((stream) => [stream.remoteId, stream.remoteLive, stream.remoteAck, stream.remoteUserData])
+    )
+    log(
+      streams
+        .map((stream) => (stream.feeds[0]!.peer as unknown as LegacyPeer).feed)
+        .map((feed, i) => feed === [a, b][i])
+    )
     log(streams.map((stream) => [stream.feeds[0]!.key, stream.feeds[0]!.discoveryKey]))
     await parted(streams, a, b)
     log(streams.map((stream) => stream.destroyed))
@@ -93,8 +116,12 @@ compare("replicating as 7.7.1 does", {
     await append(a, ["a", "bc", "def"])
     await ready(b)
     const lines: Array<string> = []
-    b.on("download", (index, data, peer) => lines.push(`download ${index} ${data} ${peer === b.peers[0]} ${Buffer.isBuffer(data)}`))
-    a.on("upload", (index, data, peer) => lines.push(`upload ${index} ${data} ${peer === a.peers[0]} ${Buffer.isBuffer(data)}`))
+    b.on("download", (index, data, peer) =>
+      lines.push(`download ${index} ${data} ${peer === b.peers[0]} ${Buffer.isBuffer(data)}`)
+    )
+    a.on("upload", (index, data, peer) =>
+      lines.push(`upload ${index} ${data} ${peer === a.peers[0]} ${Buffer.isBuffer(data)}`)
+    )
     const synced = once(b, "sync")
     const streams = joined(a, b)
     await synced
@@ -116,7 +143,10 @@ compare("replicating as 7.7.1 does", {
   },
 
   "extension messages": async (make, log) => {
-    const [a, b] = [author(make, { extensions: ["two", "one"] }), reader(make, { extensions: ["one", "three", "two"] })]
+    const [a, b] = [
+      author(make, { extensions: ["two", "one"] }),
+      reader(make, { extensions: ["one", "three", "two"] })
+    ]
     await Promise.all([append(a, "a"), ready(b)])
     const streams = await met(a, b)
     const heard = once(b, "extension")
@@ -129,7 +159,11 @@ compare("replicating as 7.7.1 does", {
     b.peers[0]!.extension("three", Buffer.from("not theirs"))
     b.peers[0]!.extension("two", Buffer.from("ho"))
     await answered
-    log(streams.map((stream) => (stream as never as { remoteSupports: (name: string) => boolean }).remoteSupports("two")))
+    log(
+      streams.map((stream) =>
+        (stream as never as { remoteSupports: (name: string) => boolean }).remoteSupports("two")
+      )
+    )
     await parted(streams, a, b)
   },
 
@@ -138,10 +172,10 @@ compare("replicating as 7.7.1 does", {
     await append(a, ["a", "b"])
     await ready(b)
     const streams = [a.replicate({ live: true, ack: true }), b.replicate({ live: true })] as const
-    const acks: Array<unknown> = []
+    const acks: Array<string> = []
     const all = new Promise((resolve) =>
       streams[0].on("ack", (ack: { start: number; length: number }) => {
-        acks.push([ack.start, ack.length])
+        acks.push(`${ack.start} ${ack.length}`)
         if (acks.length === 2) resolve(undefined)
       })
     )
@@ -152,10 +186,10 @@ compare("replicating as 7.7.1 does", {
   },
 
   "onwrite is told of the peer, and refuses its block": async (make, log) => {
-    const lines: Array<unknown> = []
+    const lines: Array<string> = []
     const b: AnyFeed = reader(make, {
-      onwrite: (index, data, peer, done) => {
-        lines.push([index, data, peer === b.peers[0], peer!.remoteId])
+      onwrite: (index, data: Buffer, peer, done) => {
+        lines.push(`${index} ${data} ${peer === b.peers[0]} ${peer!.remoteId!.toString("hex")}`)
         peer!.maxRequests++
         done(null)
       }
@@ -178,7 +212,7 @@ compare("replicating as 7.7.1 does", {
   "what is not there": async (make, log) => {
     const [a, b] = [author(make), reader(make, { sparse: true })]
     await append(a, ["a", "b", "c"])
-    await called((done) => void a.clear(1, done))
+    await called((done) => a.clear(1, done))
     await ready(b)
     log(await outcome((done) => b.get(0, { ifAvailable: true }, done)))
     log(await outcome((done) => b.update({ ifAvailable: true }, done)))
@@ -197,7 +231,12 @@ compare("replicating as 7.7.1 does", {
     await ready(b)
     b.ifAvailable.wait()
     const got = outcome((done) => b.get(0, { ifAvailable: true }, done))
-    log(await Promise.race([got.then(() => "concluded"), new Promise((resolve) => setImmediate(resolve, "waits"))]))
+    log(
+      await Promise.race([
+        got.then(() => "concluded"),
+        new Promise((resolve) => setImmediate(resolve, "waits"))
+      ])
+    )
     b.ifAvailable.continue()
     log(await got)
   },
@@ -242,9 +281,9 @@ compare("replicating as 7.7.1 does", {
     const b = reader(make, { sparse: true })
     await ready(b)
     const streams = await met(a, b)
-    log(await outcome((done) => void b.download(3, done)), b.has(3), b.downloaded())
-    log(await outcome((done) => void b.download({ start: 0, end: 2, linear: true }, done)), b.downloaded())
-    log(await outcome((done) => void b.download({ start: 0, end: 2 }, done)), b.downloaded())
+    log(await outcome((done) => b.download(3, done)), b.has(3), b.downloaded())
+    log(await outcome((done) => b.download({ start: 0, end: 2, linear: true }, done)), b.downloaded())
+    log(await outcome((done) => b.download({ start: 0, end: 2 }, done)), b.downloaded())
     log(await outcome((done) => b.getBatch(4, 6, done)))
     await parted(streams, a, b)
     const handle = b.download({ start: 0, end: 9 }, told(log, "cancelled"))
@@ -275,7 +314,7 @@ compare("replicating as 7.7.1 does", {
   "a feed without signatures": async (make, log) => {
     const a = make(ram, null, { live: false, valueEncoding: "utf-8" })
     await append(a, ["a", "b", "c"])
-    await called((done) => void a.finalize(done))
+    await called((done) => a.finalize(done))
     const b = make(ram, a.key, { valueEncoding: "utf-8" })
     await ready(b)
     const [one, two] = [a.replicate(), b.replicate()]

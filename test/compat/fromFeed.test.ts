@@ -1,7 +1,7 @@
 /** A legacy caller and an Effect program share one open feed, made by either. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
-import hypercore from "../../src/compat/index.js"
+import { fromFeed } from "../../src/compat/index.js"
 import { CryptoNoble, Feed, NetworkMemory, Replication, StorageMemory } from "../../src/index.js"
 import { type AnyFeed, called, ends, join, once, ours, ram } from "./peers.js"
 import { author, key } from "./scenario.js"
@@ -13,10 +13,10 @@ interface Shared {
   readonly legacy: AnyFeed
 }
 
-const viaFromFeed = Effect.map(
-  Feed.open(),
-  (feed): Shared => ({ feed, legacy: hypercore.fromFeed<unknown>(feed, { valueEncoding: "utf-8" }) })
-)
+const viaFromFeed = Effect.map(Feed.open(), (feed): Shared => ({
+  feed,
+  legacy: fromFeed<unknown>(feed, { valueEncoding: "utf-8" })
+}))
 
 const viaEffect = Effect.suspend(() => {
   const legacy = author(ours)
@@ -43,8 +43,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
       expect([legacy.opened, legacy.writable, legacy.readable, legacy.live]).toEqual([true, true, true, true])
       expect(legacy.secretKey).toHaveLength(64)
       expect(yield* legacy.effect).toBe(feed)
-    })
-  )
+    }))
 
   test("has what each appends", ({ feed, legacy }) =>
     Effect.gen(function* () {
@@ -53,8 +52,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
       expect(text(yield* feed.get(1))).toBe("legacy")
       expect(yield* Effect.promise(() => legacy.get(0))).toBe("effect")
       expect([feed.length, legacy.length, feed.byteLength, legacy.byteLength]).toEqual([2, 2, 12, 12])
-    })
-  )
+    }))
 
   test("tells both of what each does", ({ feed, legacy }) =>
     Effect.gen(function* () {
@@ -73,8 +71,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
       yield* feed.clear(0, 1)
       expect(heard).toEqual([["append"], ["append"], ["clear", 0, 1]])
       expect([...(yield* Fiber.join(events))].map(({ _tag }) => _tag)).toEqual(["Append", "Append", "Clear"])
-    })
-  )
+    }))
 
   test("ends the waits of one with what the other appends", ({ feed, legacy }) =>
     Effect.gen(function* () {
@@ -85,8 +82,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
       expect(yield* Effect.promise(() => waiting)).toBe("a")
       yield* Effect.promise(() => legacy.append("b"))
       expect(yield* Fiber.join(grown)).toBe(2)
-    })
-  )
+    }))
 
   test("is closed for both when the legacy caller closes it", ({ feed, legacy }) =>
     Effect.gen(function* () {
@@ -95,8 +91,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
       yield* Effect.promise(() => closed)
       expect((yield* Effect.flip(feed.get(0)))._tag).toBe("FeedClosed")
       expect(feed.readable).toBe(false)
-    })
-  )
+    }))
 
   test("is closed for both when the Effect program closes it", ({ feed, legacy }) =>
     Effect.gen(function* () {
@@ -107,8 +102,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
       expect([legacy.closed, legacy.readable, legacy.writable]).toEqual([true, false, false])
       const error = yield* Effect.promise(() => legacy.get(0).catch((cause: unknown) => cause))
       expect((error as Error).message).toBe("Feed is closed")
-    })
-  )
+    }))
 
   test("is replicated by the legacy caller", ({ feed, legacy }) =>
     Effect.gen(function* () {
@@ -120,14 +114,13 @@ describe.each(ways)("one feed by %s", (_, share) => {
       join(...streams)
       yield* Effect.promise(() => over)
       expect(yield* Effect.promise(() => reader.get(0))).toBe("a")
-    })
-  )
+    }))
 
   test("is replicated by the Effect program, and the legacy caller hears of it", ({ feed, legacy }) =>
     Effect.gen(function* () {
       yield* feed.append(bytes("a"))
       const clone = yield* Feed.open({ path: "clone", key: feed.key })
-      const reader = hypercore.fromFeed<string>(clone, { valueEncoding: "utf-8" })
+      const reader = fromFeed<string>(clone, { valueEncoding: "utf-8" })
       yield* Effect.promise(() => reader.ready())
       const downloads: Array<unknown> = []
       reader.on("download", (...values) => downloads.push(values))
@@ -142,8 +135,7 @@ describe.each(ways)("one feed by %s", (_, share) => {
       expect(downloads).toEqual([[0, Buffer.from("a"), null]])
       expect(uploads).toEqual([[0, Buffer.from("a"), null]])
       expect(reader.stats!.totals).toMatchObject({ downloadedBlocks: 1, downloadedBytes: 1 })
-    }).pipe(Effect.scoped, Effect.provide(layers))
-  )
+    }).pipe(Effect.scoped, Effect.provide(layers)))
 })
 
 describe("legacy.effect", () => {
@@ -161,7 +153,7 @@ describe("legacy.effect", () => {
       const legacy = author(ours)
       const [one, two] = yield* Effect.all([legacy.effect, legacy.effect], { concurrency: 2 })
       expect(one).toBe(two)
-      yield* Effect.promise(() => called((done) => void legacy.append("a", done)))
+      yield* Effect.promise(() => called((done) => legacy.append("a", done)))
       expect(text(yield* one.get(0))).toBe("a")
     })
   )

@@ -15,7 +15,10 @@ const sources: Record<string, string> = {
 const toModule = ({ code }: Sample): string =>
   code
     .replace(/(?:const|import) (\w+) = require\(("[^"]+")\)/g, "import $1 from $2")
-    .replace(/from "(effect-hypercore[^"]*)"/g, (_, name: string) => `from ${JSON.stringify(path.join(root, sources[name]!))}`)
+    .replace(
+      /from "(effect-hypercore[^"]*)"/g,
+      (_, name: string) => `from ${JSON.stringify(path.join(root, sources[name]!))}`
+    )
 
 let directory = ""
 let before = ""

@@ -23,7 +23,10 @@ describe("a feed", () => {
       hex: () => hypercore<Item>("./a", key.toString("hex"), { valueEncoding: "json", sparse: true }),
       options: () => new hypercore<string>("./a", { valueEncoding: "utf-8", createIfMissing: false }),
       stored: () => hypercore((name) => (name === "secret_key" ? file : file), null, { secretKey: key }),
-      own: () => hypercore<number>("./a", { valueEncoding: { encode: (n: number) => Buffer.of(n), decode: (b: Buffer) => b[0]! } })
+      own: () =>
+        hypercore<number>("./a", {
+          valueEncoding: { encode: (n: number) => Buffer.of(n), decode: (b: Buffer) => b[0]! }
+        })
     }
     expectTypeOf(made.plain).returns.toEqualTypeOf<Hypercore<Buffer>>()
     expectTypeOf(made.keyed).returns.toEqualTypeOf<Hypercore<string>>()
@@ -53,7 +56,8 @@ describe("a feed", () => {
             expectTypeOf(secretKey).toEqualTypeOf<Buffer | null>()
             done(null, Buffer.alloc(64))
           },
-          verify: (data, signature, publicKey, done) => done(null, data.equals(signature) && publicKey.length > 0)
+          verify: (data, signature, publicKey, done) =>
+            done(null, data.equals(signature) && publicKey.length > 0)
         }
       }))
   })
@@ -68,8 +72,10 @@ describe("a feed", () => {
 
   it("is a feed of an Effect program, and the other way round", () => {
     const open = {} as Feed.Feed
-    expectTypeOf(() => fromFeed<string>(open, { valueEncoding: "utf-8" })).returns.toEqualTypeOf<Hypercore<string>>()
-    expectTypeOf(() => hypercore.fromFeed(open)).returns.toEqualTypeOf<Hypercore<Buffer>>()
+    expectTypeOf(() => fromFeed<string>(open, { valueEncoding: "utf-8" })).returns.toEqualTypeOf<
+      Hypercore<string>
+    >()
+    expectTypeOf<(typeof hypercore)["fromFeed"]>().toEqualTypeOf<typeof fromFeed>()
     expectTypeOf(feed.effect).toEqualTypeOf<Effect.Effect<Feed.Feed, LegacyError>>()
     expectTypeOf(hypercore.discoveryKey).returns.toEqualTypeOf<Buffer>()
     // @ts-expect-error the façade's encoding is its own: it takes feeds of bytes
@@ -79,13 +85,28 @@ describe("a feed", () => {
 
 describe("a call", () => {
   it("gives its callback an error or values", () => {
-    void (() => feed.append({ n: 1 }, (error, index) => expectTypeOf({ error, index }).toEqualTypeOf<{ error: LegacyError | null; index: number | undefined }>()))
+    void (() =>
+      feed.append({ n: 1 }, (error, index) =>
+        expectTypeOf({ error, index }).toEqualTypeOf<{
+          error: LegacyError | null
+          index: number | undefined
+        }>()
+      ))
     void (() => feed.append([{ n: 1 }, { n: 2 }], () => {}))
     void (() => feed.get(0, (_, item) => expectTypeOf(item).toEqualTypeOf<Item | undefined>()))
-    void (() => feed.get(0, { timeout: 100 }, (_, item) => expectTypeOf(item).toEqualTypeOf<Item | undefined>()))
-    void (() => feed.getBatch(0, 2, (_, items) => expectTypeOf(items).toEqualTypeOf<Array<Item> | undefined>()))
-    void (() => feed.seek(3, (_, index, offset) => expectTypeOf({ index, offset }).toEqualTypeOf<{ index: number | undefined; offset: number | undefined }>()))
-    void (() => feed.signature((_, found) => expectTypeOf(found?.signature).toEqualTypeOf<Buffer | undefined>()))
+    void (() =>
+      feed.get(0, { timeout: 100 }, (_, item) => expectTypeOf(item).toEqualTypeOf<Item | undefined>()))
+    void (() =>
+      feed.getBatch(0, 2, (_, items) => expectTypeOf(items).toEqualTypeOf<Array<Item> | undefined>()))
+    void (() =>
+      feed.seek(3, (_, index, offset) =>
+        expectTypeOf({ index, offset }).toEqualTypeOf<{
+          index: number | undefined
+          offset: number | undefined
+        }>()
+      ))
+    void (() =>
+      feed.signature((_, found) => expectTypeOf(found?.signature).toEqualTypeOf<Buffer | undefined>()))
     void (() => feed.audit((_, report) => expectTypeOf(report?.invalid).toEqualTypeOf<number | undefined>()))
     // @ts-expect-error not a value of this feed
     void (() => feed.append("text"))
@@ -108,8 +129,8 @@ describe("a call", () => {
   })
 
   it("that looks, answers", () => {
-    expectTypeOf(feed.has).returns.toEqualTypeOf<boolean>()
-    expectTypeOf(feed.downloaded).returns.toEqualTypeOf<number>()
+    expectTypeOf(() => feed.has(0)).returns.toEqualTypeOf<boolean>()
+    expectTypeOf(() => feed.downloaded()).returns.toEqualTypeOf<number>()
     expectTypeOf(feed.key).toEqualTypeOf<Buffer | null>()
     expectTypeOf(feed.length).toEqualTypeOf<number>()
     expectTypeOf(() => feed.createReadStream({ live: true, tail: true })).returns.toEqualTypeOf<Readable>()
