@@ -189,7 +189,7 @@ compare("replicating as 7.7.1 does", {
     const lines: Array<string> = []
     const b: AnyFeed = reader(make, {
       onwrite: (index, data: Buffer, peer, done) => {
-        lines.push(`${index} ${data} ${peer === b.peers[0]} ${peer!.remoteId!.toString("hex")}`)
+        lines.push(`${index} ${data.toString()} ${peer === b.peers[0]} ${peer!.remoteId!.toString("hex")}`)
         peer!.maxRequests++
         done(null)
       }

@@ -97,6 +97,26 @@ describe("replicateMessages", () => {
   )
 })
 
+describe("a failure", () => {
+  onEachStorage("aborts the channel instead of ending it, where that is another thing", () =>
+    Effect.gen(function* () {
+      const to = yield* Feed.open({ key: (yield* source(someBlocks(3))).key })
+      const { back, far, there } = linked(false)
+      const ends: Array<string> = []
+      const own: Replication.MessageChannel = {
+        ...far,
+        end: Effect.sync(() => void ends.push("end")),
+        abort: Effect.sync(() => void ends.push("abort"))
+      }
+      const fails = yield* Effect.fork(Effect.flip(Replication.replicateMessages(to, own)))
+      while (!back.sent.includes("Want")) yield* Effect.yieldNow()
+      there.end()
+      yield* Fiber.join(fails)
+      expect(ends).toEqual(["abort"])
+    })
+  )
+})
+
 describe("onPeer", () => {
   onEachStorage("tells when the other side came, told more, and went; always as the same peer", () =>
     Effect.gen(function* () {
