@@ -36,7 +36,30 @@ const waitOptions = ({ ifAvailable, timeout, wait }: GetOptions): Feed.WaitOptio
   ...(ifAvailable === undefined ? {} : { ifAvailable })
 })
 
+/** A download under way. */
+export interface DownloadHandle {
+  readonly start: number
+  /** -1: as far as the log goes. */
+  readonly end: number
+  readonly linear: boolean
+  readonly hash: boolean
+  readonly callback: Callback
+}
+
+/** A range with what was left out of it. */
+const rangeOf = (range: DownloadRange | number | null | undefined) => {
+  const { end, linear, start } =
+    typeof range === "number" ? { start: range, end: range + 1, linear: false } : (range ?? {})
+  return {
+    start: start ?? 0,
+    end: end === undefined || end === -1 ? FOREVER : end,
+    linear: linear === true
+  }
+}
+
 export class Hypercore<T = Buffer> extends FeedProofs<T> {
+  readonly #downloads = new WeakMap<object, Wait>()
+
   constructor(...given: ConstructorParameters<typeof FeedBase>) {
     super(...given)
     if (this.sparse && this.eagerUpdate) this.#follow()
@@ -76,10 +99,12 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
   ): Promise<T> | undefined {
     const [options = {}, callback] = sort<GetOptions, Callback<[T]>>(first, last)
     const codec = this.codecOf(options)
+    // Callers of the peer give text, too, and null for 0.
+    const at = Number(index)
     return this.runWaiting(
       callback,
-      new Wait(index, index + 1, false),
-      (feed) => Effect.map(feed.get(index, waitOptions(options)), (block) => codec.decode(block) as T),
+      new Wait(at, at + 1, false),
+      (feed) => Effect.map(feed.get(at, waitOptions(options)), (block) => codec.decode(block) as T),
       one
     )
   }
@@ -128,30 +153,31 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
   }
 
   /** Wants blocks fetched; the handle that it gives ends that with `undownload`. */
-  download(range?: DownloadRange | number | null | Callback, callback?: Callback): Wait | undefined {
+  download(
+    range?: DownloadRange | number | null | Callback,
+    callback?: Callback
+  ): DownloadHandle | undefined {
     const [given, last] = sort<DownloadRange | number, Callback>(range, callback)
     const tell = last ?? ignore
     if (!this.readable) {
       process.nextTick(tell, new Error(closed))
       return undefined
     }
-    const wanted = typeof given === "number" ? { start: given, end: given + 1 } : (given ?? {})
-    const { linear = false, start = 0 } = wanted
-    const end = wanted.end === undefined || wanted.end === -1 ? FOREVER : wanted.end
-    const wait = new Wait(start, end, true)
+    const { end, linear, start } = rangeOf(given)
+    const wait = new Wait(start, end, true, linear)
     const options = end === FOREVER ? { start, linear } : { start, end, linear }
     void this.runWaiting(tell, wait, (feed) => feed.download(options), nothing)
-    return wait
+    const handle = { start, end: end === FOREVER ? -1 : end, linear, hash: false, callback: tell }
+    this.#downloads.set(handle, wait)
+    return handle
   }
 
-  /** Ends a download: the handle's, or each that was asked for in the same words. */
-  undownload(range?: Wait | DownloadRange | number | null): void {
-    if (range instanceof Wait) return range.stop(downloadCancelled())
-    const wanted = typeof range === "number" ? { start: range, end: range + 1 } : (range ?? {})
-    this.waits.undownload(
-      wanted.start ?? 0,
-      wanted.end === undefined || wanted.end === -1 ? FOREVER : wanted.end
-    )
+  /** Ends a download: the handle's, or the first that was asked for in the same words. */
+  undownload(range?: DownloadHandle | DownloadRange | number | null): void {
+    const wait = typeof range === "object" && range !== null ? this.#downloads.get(range) : undefined
+    if (wait !== undefined) return wait.stop(downloadCancelled())
+    const { end, linear, start } = rangeOf(range)
+    this.waits.undownload(start, end, linear)
   }
 
   /** Ends the waits for blocks of [start, end), and takes their requests back. */

@@ -42,9 +42,11 @@ export interface Words {
   readonly noPeerHasIt?: string
   readonly invalidSignature?: string
   readonly badArgument?: string
+  readonly closed?: string
 }
 
 export const closed = "Feed is closed"
+export const notWritable = "This feed is not writable. Did you create it?"
 
 const OPEN: Partial<Record<OpenRefused["reason"], string>> = {
   missing: "No hypercore is stored here",
@@ -76,11 +78,9 @@ const proofMessage = (error: InvalidProof): string => {
 const messageOf = (error: TypedError, words: Words): string => {
   switch (error._tag) {
     case "FeedClosed":
-      return closed
+      return words.closed ?? closed
     case "NotWritable":
-      return error.reason === "no-secret-key"
-        ? "This feed is not writable. Did you create it?"
-        : error.message
+      return error.reason === "no-secret-key" ? notWritable : error.message
     case "BlockUnavailable":
       return unavailable(error, words)
     case "OpenRefused":

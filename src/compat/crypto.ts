@@ -27,3 +27,22 @@ export const discoveryKeyOf = (key: Uint8Array): Buffer => {
   checkKey(key)
   return toBuffer(discoveryKey(crypto().blake2b256, key))
 }
+
+/** Signing and verifying as the `crypto` option of a feed does them, where none was given. */
+export const legacyCrypto = {
+  sign(
+    data: Uint8Array,
+    secretKey: Uint8Array,
+    callback: (error: Error | null, signature?: Buffer) => void
+  ): void {
+    callback(null, toBuffer(Effect.runSync(Effect.orDie(crypto().sign(data, secretKey)))))
+  },
+  verify(
+    data: Uint8Array,
+    signature: Uint8Array,
+    key: Uint8Array,
+    callback: (error: Error | null, valid?: boolean) => void
+  ): void {
+    callback(null, Effect.runSync(crypto().verify(data, signature, key)))
+  }
+}

@@ -32,6 +32,13 @@ export const leafHash = (blake2b: Blake2b256, block: Uint8Array): Uint8Array => 
   return blake2b([leafPrefix, block])
 }
 
+/** What stands before a block in what is hashed: an array of its own. */
+export const leafPrefixOf = (block: Uint8Array): Uint8Array => {
+  const prefix = new Uint8Array(PREFIX_SIZE)
+  writeUint64(prefix, 1, block.length)
+  return prefix
+}
+
 /** The leaf node of block `index`. */
 export const leaf = (blake2b: Blake2b256, index: number, block: Uint8Array): TreeNode => ({
   index: FlatTree.leaf(index),

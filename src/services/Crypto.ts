@@ -24,6 +24,14 @@ export interface CryptoService {
    */
   readonly blake2b256: Blake2b256
 
+  /**
+   * The same of many inputs, each in parts, where that is faster than one after another (on other cores): `undefined` where it is not. A
+   * layer may leave it out. The inputs must stay as they are until it ends.
+   */
+  readonly blake2b256All?: (
+    inputs: ReadonlyArray<ReadonlyArray<Uint8Array>>
+  ) => Effect.Effect<ReadonlyArray<Uint8Array>> | undefined
+
   /** An Ed25519 key pair, random or from a 32-byte seed. */
   readonly keyPair: (seed?: Uint8Array) => Effect.Effect<KeyPair>
 

@@ -187,10 +187,10 @@ it("a key that is none is refused at once", () => {
   expect(() => ours(ram, Buffer.alloc(31))).toThrow("32 bytes")
 })
 
-it("an index is a number: text and null are refused", async () => {
+it("an index that is none is refused", async () => {
   const feed = author(ours)
   await called((done) => feed.append("a", done))
-  for (const index of ["0", null, -1, 0.5]) {
+  for (const index of ["text", {}, -1, 0.5]) {
     expect((await outcome((done) => feed.get(index as never, { wait: false }, done)))[0]).toBeInstanceOf(
       Error
     )

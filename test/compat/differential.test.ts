@@ -95,6 +95,21 @@ compare("the façade and 7.7.1 let callers see the same", {
     }
   },
 
+  "an index may be text or null": async (make, log) => {
+    const feed = author(make)
+    await called((done) => feed.append(["a", "b"], done))
+    log(await outcome((done) => feed.get("1" as never, done)))
+    log(await outcome((done) => feed.get(null as never, done)))
+  },
+
+  "the handle of a download says what was asked for": async (make, log) => {
+    const feed = make(ram, key)
+    const { end, hash, linear, start } = feed.download({ start: 3, linear: true })!
+    log(start, end, linear, hash)
+    const { crypto } = feed as unknown as { readonly crypto: object }
+    log(Object.keys(crypto).sort())
+  },
+
   "a reader cannot append": async (make, log) => {
     const feed = make(ram, key)
     log(await outcome((done) => feed.append("a", done)))
@@ -129,6 +144,7 @@ compare("the façade and 7.7.1 let callers see the same", {
     log(await Promise.all(waiting))
     log(await outcome((done) => feed.get(0, done)))
     log(await outcome((done) => feed.close(done)), feed.length)
+    log(await outcome((done) => feed.append("b", done)))
     log(await outcome((done) => feed.download({ start: 0, end: 1 }, done)))
     log(await collect(feed.createReadStream()))
   },

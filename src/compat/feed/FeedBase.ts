@@ -6,7 +6,7 @@ import { Effect, Exit, Redacted, Scope } from "effect"
 import { EventEmitter } from "node:events"
 import type { Feed, FeedEvent, Origin, Replication } from "../../index.js"
 import { type Codec, toCodec } from "../codecs.js"
-import { discoveryKeyOf, randomBytes } from "../crypto.js"
+import { discoveryKeyOf, legacyCrypto, randomBytes } from "../crypto.js"
 import { type LegacyError, ofCause } from "../LegacyError.js"
 import type { HypercoreOptions } from "../options.js"
 import { type LegacyPeer, NO_STATS, type PeerStats } from "../replication/LegacyPeer.js"
@@ -49,7 +49,7 @@ export class FeedBase extends EventEmitter {
   readonly givenMaxRequests: number | undefined
   readonly maxRequests: number
   readonly ifAvailable = new IfAvailable()
-  readonly crypto: HypercoreOptions["crypto"] | null
+  readonly crypto: object
   readonly peers: Array<LegacyPeer> = []
   /** Whether it is signed, as all are but those made with `live: false`. */
   live: boolean
@@ -96,7 +96,7 @@ export class FeedBase extends EventEmitter {
     this.allowPush = given.allowPush === true
     this.eagerUpdate = given.eagerUpdate === true
     this.extensions = [...(given.extensions ?? [])].sort()
-    this.crypto = given.crypto ?? null
+    this.crypto = given.crypto ?? legacyCrypto
     this.#totals = given.stats === false ? null : { ...NO_STATS }
     this.codec = toCodec(given.valueEncoding)
     this.valuesOf = given.onwrite === undefined ? undefined : new WeakMap()

@@ -6,7 +6,7 @@ import { Effect, Either, Exit } from "effect"
 import type { Feed } from "../../index.js"
 import { type Callback, call, orPromise, type Promised, refusing, tellExit } from "../callback.js"
 import { type Codec, toCodec } from "../codecs.js"
-import type { Words } from "../LegacyError.js"
+import { notWritable, type Words } from "../LegacyError.js"
 import type { GetOptions } from "../options.js"
 import { FeedBase } from "./FeedBase.js"
 import { type Wait, Waits } from "./Waits.js"
@@ -98,7 +98,7 @@ export class FeedCalls extends FeedBase {
     this.appending++
     const settle = (exit: Exit.Exit<number, unknown>): void => {
       this.appending--
-      tellExit(exit, told.callback, one)
+      tellExit(exit, told.callback, one, { words: { closed: notWritable } })
     }
     this.whenOpen(
       (feed) => {

@@ -12,7 +12,8 @@ export class Wait {
   constructor(
     readonly start: number,
     readonly end: number,
-    readonly isDownload: boolean
+    readonly isDownload: boolean,
+    readonly linear = false
   ) {}
 
   /** Ends the wait, whose caller is told why. One that was not begun yet will not be. */
@@ -52,10 +53,11 @@ export class Waits {
     }
   }
 
-  /** Ends the downloads that were asked for in these words. */
-  undownload(start: number, end: number): void {
+  /** Ends the first download that was asked for in these words. */
+  undownload(start: number, end: number, linear: boolean): void {
     for (const wait of this.#all) {
-      if (wait.isDownload && wait.start === start && wait.end === end) wait.stop(downloadCancelled())
+      if (!wait.isDownload || wait.start !== start || wait.end !== end || wait.linear !== linear) continue
+      return wait.stop(downloadCancelled())
     }
   }
 }

@@ -10,6 +10,7 @@ import { BadArgument, WriteRefused } from "../../domain/Errors.js"
 import type { AppendError, AppendRequest } from "./AppendQueue.js"
 import { commit } from "./commit.js"
 import { type FeedCore, isUnfinalized, untilClosing, whileWritable } from "./FeedCore.js"
+import { hashAhead } from "./hashAhead.js"
 import { sign } from "./sign.js"
 
 type Result = Effect.Effect<number, AppendError>
@@ -103,7 +104,9 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
     for (const request of accepted) settle(request, Exit.succeed(core.tip.length))
     return
   }
-  const plan = Append.plan(core.crypto.blake2b256, core.tip, blocks, core.indexing)
+  const ahead = hashAhead(core.crypto, blocks)
+  const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
+  const plan = Append.plan(blake2b, core.tip, blocks, core.indexing)
   const signature = isUnfinalized(core) ? undefined : yield* sign(core, plan.rootHash)
   yield* commit(core, Append.change(plan, signature))
   let start = plan.start

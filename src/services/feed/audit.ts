@@ -4,6 +4,7 @@ import { equals } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
 import type { FeedClosed, StorageError } from "../../domain/Errors.js"
 import * as Hash from "../../domain/Hash.js"
+import { hashAhead } from "./hashAhead.js"
 import { type Run, readRun } from "./readBlocks.js"
 import { commit } from "./commit.js"
 import { type FeedCore, whileOpen } from "./FeedCore.js"
@@ -61,9 +62,11 @@ const auditStretch = (core: FeedCore, from: number, length: number) =>
     const end = core.bitfield.nextMissing(start, Math.min(length, start + STRETCH_BLOCKS))
     const run = yield* readStretch(core, start, end)
     const bad: Array<number> = []
-    for (const suspect of badBlocks(core, run)) {
+    const ahead = hashAhead(core.crypto, run.blocks)
+    const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
+    for (const suspect of badBlocks(blake2b, run)) {
       // In a run, a leaf of the wrong size shifts all blocks after it: each is found bad only where its own way leads.
-      bad.push(...badBlocks(core, yield* readStretch(core, suspect, suspect + 1)))
+      bad.push(...badBlocks(core.crypto.blake2b256, yield* readStretch(core, suspect, suspect + 1)))
     }
     if (bad.length > 0 && !core.readOnly) {
       yield* commit(core, {
@@ -90,10 +93,10 @@ const readStretch = (core: FeedCore, start: number, end: number): Effect.Effect<
     )
   )
 
-const badBlocks = (core: FeedCore, run: Run): Array<number> => {
+const badBlocks = (blake2b: Hash.Blake2b256, run: Run): Array<number> => {
   const bad: Array<number> = []
   for (let i = 0; i < run.blocks.length; i++) {
-    const hash = Hash.leafHash(core.crypto.blake2b256, run.blocks[i]!)
+    const hash = Hash.leafHash(blake2b, run.blocks[i]!)
     if (!equals(hash, run.hashes[i]!)) bad.push(run.start + i)
   }
   return bad

@@ -24,6 +24,7 @@ import * as Verified from "../../domain/Verified.js"
 import { askOne } from "./append.js"
 import { commit } from "./commit.js"
 import { type FeedCore, untilClosing, whileStorable } from "./FeedCore.js"
+import { hashAhead } from "./hashAhead.js"
 import { extentOf } from "./readBlocks.js"
 import { readNodes } from "./readNodes.js"
 
@@ -57,13 +58,15 @@ const putInTurn = Effect.fnUntraced(function* (
   yield* whileStorable(core)
   const known = new Verified.KnownNodes(core.bitfield)
   if (claims.length > 1) yield* readAhead(core, claims, known)
+  const ahead = claims.length > 1 ? hashAhead(core.crypto, blocksOf(claims)) : undefined
+  const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
   let batch = new Verified.Batch(core.tip)
   let failure: PutError | undefined
   for (const claim of claims) {
     // No effect a claim, unless it needs one: most build on the claim before.
     const step =
-      verifyAtOnce(core, claim, known, batch) ??
-      (yield* Effect.either(verifyOne(core, claim, known, batch, from)))
+      verifyAtOnce(core, blake2b, claim, known, batch) ??
+      (yield* Effect.either(verifyOne(core, blake2b, claim, known, batch, from)))
     if (Either.isLeft(step)) {
       failure = step.left
       break
@@ -82,6 +85,9 @@ const putInTurn = Effect.fnUntraced(function* (
 
 /** Of whom the blocks come, when somebody listens for that. */
 const sourceOf = (core: FeedCore, from: unknown) => (core.originListeners > 0 ? { from } : undefined)
+
+const blocksOf = (claims: ReadonlyArray<Proof.Claim>): ReadonlyArray<Uint8Array> =>
+  claims.flatMap(({ block }) => (block === undefined ? [] : [block]))
 
 /** One read for all claims of the nodes that they need of those stored. */
 const readAhead = (core: FeedCore, claims: ReadonlyArray<Proof.Claim>, known: Verified.KnownNodes) => {
@@ -102,6 +108,7 @@ const readKnown = (core: FeedCore, positions: ReadonlyArray<Position>, known: Ve
 /** Verifies a claim for which nothing must be read, signed, placed or asked; `undefined` for another. */
 const verifyAtOnce = (
   core: FeedCore,
+  blake2b: Hash.Blake2b256,
   claim: Proof.Claim,
   known: Verified.KnownNodes,
   batch: Verified.Batch
@@ -112,7 +119,7 @@ const verifyAtOnce = (
   if (Either.isLeft(plan)) return Either.left(plan.left)
   if (plan.right.end._tag === "Roots") return undefined
   for (const position of plan.right.reads) if (known.get(position) === undefined) return undefined
-  const checked = Proof.check(core.crypto.blake2b256, plan.right, known.read)
+  const checked = Proof.check(blake2b, plan.right, known.read)
   if (Either.isLeft(checked)) return Either.left(checked.left)
   if (checked.right.nodes.length > 0) core.offsets.forget(claim.index)
   return Either.right({ claim, checked: checked.right, offset, signed: undefined, signature: undefined })
@@ -120,6 +127,7 @@ const verifyAtOnce = (
 
 const verifyOne = Effect.fnUntraced(function* (
   core: FeedCore,
+  blake2b: Hash.Blake2b256,
   claim: Proof.Claim,
   known: Verified.KnownNodes,
   batch: Verified.Batch,
@@ -128,7 +136,7 @@ const verifyOne = Effect.fnUntraced(function* (
   const plan = yield* Proof.plan(known, claim)
   const unread = plan.reads.filter((position) => known.get(position) === undefined)
   if (unread.length > 0) yield* readKnown(core, unread, known)
-  const checked = yield* Proof.check(core.crypto.blake2b256, plan, known.read)
+  const checked = yield* Proof.check(blake2b, plan, known.read)
   const signed = checked.roots === undefined ? undefined : Merkle.tip(checked.roots)
   const isNew = signed !== undefined && !Merkle.sameTip(signed, batch.tip)
   if (isNew) yield* checkRoots(core, claim, signed)
