@@ -61,6 +61,9 @@ const nothing = (): [] => []
 const one = <A>(value: A): [A] => [value]
 const ignore = (): void => {}
 
+/** Where a range of blocks ends, which -1 leaves open, too. */
+const endOf = ({ end }: { readonly end?: number | null }): number => (end ?? -1) === -1 ? FOREVER : end!
+
 /** The blocks of a batch, or what the codec threw at one of its values. */
 const encodeAll = (
   codec: Codec,
@@ -73,9 +76,9 @@ const sort = <O, C>(options: O | C | null | undefined, callback: C | undefined):
   typeof options === "function" ? [undefined, options as C] : [(options as O | null) ?? undefined, callback]
 
 const waitOptions = ({ ifAvailable, timeout, wait }: GetOptions): Feed.WaitOptions => ({
-  ...(wait === undefined ? {} : { wait }),
-  ...(timeout === undefined || timeout === 0 ? {} : { timeout }),
-  ...(ifAvailable === undefined ? {} : { ifAvailable })
+  wait: wait !== false,
+  ifAvailable: Boolean(ifAvailable),
+  ...(timeout ? { timeout } : {})
 })
 
 export class Hypercore<T = Buffer> extends FeedBase {
@@ -91,7 +94,8 @@ export class Hypercore<T = Buffer> extends FeedBase {
   /** Calls back once the feed is open, and never if it cannot be: `error` tells that. */
   ready(callback?: () => void): Promise<void> | undefined {
     const told = orPromise<[]>(callback && ((error) => (error === null ? callback() : undefined)))
-    this.whenOpen(() => told.callback(null), told.callback)
+    const tell = () => told.callback(null)
+    this.whenOpen(this.opened ? () => process.nextTick(tell) : tell, told.callback)
     return told.promise
   }
 
@@ -164,8 +168,7 @@ export class Hypercore<T = Buffer> extends FeedBase {
       return undefined
     }
     const wanted = typeof given === "number" ? { start: given, end: given + 1 } : (given ?? {})
-    const { linear = false, start = 0 } = wanted
-    const end = wanted.end === undefined || wanted.end === -1 ? FOREVER : wanted.end
+    const [start, end, linear] = [wanted.start ?? 0, endOf(wanted), Boolean(wanted.linear)]
     const wait = new Wait(start, end, true)
     const options = end === FOREVER ? { start, linear } : { start, end, linear }
     this.#wait(tell, wait, (feed) => feed.download(options), nothing)
@@ -176,7 +179,7 @@ export class Hypercore<T = Buffer> extends FeedBase {
   undownload(range?: Wait | DownloadRange | number | null): void {
     if (range instanceof Wait) return range.stop(downloadCancelled())
     const wanted = typeof range === "number" ? { start: range, end: range + 1 } : (range ?? {})
-    this.#waits.undownload(wanted.start ?? 0, wanted.end === undefined || wanted.end === -1 ? FOREVER : wanted.end)
+    this.#waits.undownload(wanted.start ?? 0, endOf(wanted))
   }
 
   /** Ends the waits for blocks of [start, end), and takes their requests back. */
@@ -244,8 +247,8 @@ export class Hypercore<T = Buffer> extends FeedBase {
     last?: Callback<[number, number]>
   ): Promise<number> | undefined {
     const [options = {}, callback] = sort<SeekOptions, Callback<[number, number]>>(first, last)
-    const { hash, start = 0, wait } = options
-    const end = options.end === undefined || options.end === -1 ? FOREVER : options.end
+    const { hash } = options
+    const [start, end] = [options.start ?? 0, endOf(options)]
     const words = { notHeld: "Unable to seek to this offset", outOfRange: "Out of bounds" }
     return this.#wait(
       callback,
@@ -254,7 +257,7 @@ export class Hypercore<T = Buffer> extends FeedBase {
         feed.seek(byteOffset, {
           start,
           ...(end === FOREVER ? {} : { end }),
-          ...(wait === undefined ? {} : { wait }),
+          wait: options.wait !== false,
           block: hash === false
         }),
       ({ index, offset }): [number, number] => [index, offset],
@@ -279,7 +282,8 @@ export class Hypercore<T = Buffer> extends FeedBase {
   }
 
   /** Blocks in order, as values. */
-  createReadStream(options: ReadStreamOptions = {}): Readable {
+  createReadStream(given?: ReadStreamOptions | null): Readable {
+    const options = given ?? {}
     return readStream((run, fail) => this.whenOpen(run, fail), options, this.#codecOf(options))
   }
 
@@ -289,11 +293,16 @@ export class Hypercore<T = Buffer> extends FeedBase {
   }
 
   /** A stream that replicates the feed with the one at its other end; or the one that was given, which does so from now on, too. */
-  replicate(options: ReplicateOptions = {}): ProtocolStream {
+  replicate(given?: ReplicateOptions | null): ProtocolStream {
+    const options = given ?? {}
     const proceed = this.ifAvailable.waitAndContinue()
-    const stream =
-      options.stream ??
-      protocol({ extensions: this.extensions, expectedFeeds: 1, id: this.id, ordered: true, ...options })
+    const { expectedFeeds, extensions, id } = options
+    const own = {
+      extensions: extensions ?? this.extensions,
+      expectedFeeds: expectedFeeds || 1,
+      id: id ?? this.id
+    }
+    const stream = options.stream ?? protocol({ ordered: true, ...options, ...own })
     const peer = new LegacyPeer(this, options)
     // What was appended before is there to be replicated: who does not go on for long would miss it.
     const appended = this.#appending > 0 ? this.flush()?.then(ignore, ignore) : undefined

@@ -82,20 +82,20 @@ export class FeedBase extends EventEmitter {
     }
     this.id = bytesOf(given.id) ?? randomBytes(32)
     this.live = given.live !== false
-    this.sparse = given.sparse === true
-    this.givenMaxRequests = given.maxRequests
+    this.sparse = Boolean(given.sparse)
+    this.givenMaxRequests = given.maxRequests || undefined
     this.maxRequests = given.maxRequests || 16
     this.key = (isKey ? bytesOf(key) : null) ?? bytesOf(given.key)
     this.discoveryKey = this.key && discoveryKeyOf(this.key)
     this.secretKey = bytesOf(given.secretKey)
-    this.writable = given.writable === true
-    this.allowPush = given.allowPush === true
-    this.eagerUpdate = given.eagerUpdate === true
+    this.writable = Boolean(given.writable)
+    this.allowPush = Boolean(given.allowPush)
+    this.eagerUpdate = Boolean(given.eagerUpdate)
     this.extensions = [...(given.extensions ?? [])].sort()
     this.crypto = given.crypto ?? null
-    this.#totals = given.stats === false ? null : { ...NO_STATS }
+    this.#totals = given.stats === undefined || given.stats ? { ...NO_STATS } : null
     this.codec = toCodec(given.valueEncoding)
-    this.valuesOf = given.onwrite === undefined ? undefined : new WeakMap()
+    this.valuesOf = given.onwrite ? new WeakMap() : undefined
     this._storage = new LegacyStorage()
     if (source instanceof Given) process.nextTick(() => this.#opened(source.feed, given))
     else this.#open(source, given)
@@ -174,13 +174,13 @@ export class FeedBase extends EventEmitter {
       key: this.key ?? undefined,
       secretKey: this.secretKey ?? undefined,
       createIfMissing: options.createIfMissing !== false,
-      overwrite: options.overwrite === true,
+      overwrite: Boolean(options.overwrite),
       storeSecretKey: options.storeSecretKey !== false,
       sparse: this.sparse,
       live: this.live,
-      indexing: options.indexing === true,
-      crypto: options.crypto,
-      onwrite: options.onwrite,
+      indexing: Boolean(options.indexing),
+      crypto: options.crypto ?? undefined,
+      onwrite: options.onwrite ?? undefined,
       peerOf: this.#peerOf,
       valueOf: (block) => this.valuesOf?.get(block) ?? toBuffer(block)
     })
@@ -197,7 +197,7 @@ export class FeedBase extends EventEmitter {
   }
 
   #opened(feed: Feed.Feed, options: HypercoreOptions): void {
-    if (options.writable === true && !feed.writable) {
+    if (options.writable && !feed.writable) {
       Effect.runFork(Effect.ignore(feed.close))
       return this.#failed(new Error("Feed is not writable"))
     }

@@ -25,14 +25,15 @@ export interface ReadStreamOptions {
 
 type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Feed.GetError>>
 
-const toOptions = ({ end, start, timeout, ...rest }: ReadStreamOptions): Feed.ReadOptions => ({
-  ...(rest.snapshot === undefined ? {} : { snapshot: rest.snapshot }),
-  ...(rest.tail === undefined ? {} : { tail: rest.tail }),
-  ...(rest.live === undefined ? {} : { live: rest.live }),
-  ...(rest.wait === undefined ? {} : { wait: rest.wait }),
-  ...(start === undefined ? {} : { start }),
-  ...(end === undefined || end === -1 ? {} : { end }),
-  ...(timeout === undefined || timeout === 0 ? {} : { timeout })
+/** What is left out may be there as null, or as what is false. */
+const toOptions = ({ end, live, snapshot, start, tail, timeout, wait }: ReadStreamOptions): Feed.ReadOptions => ({
+  snapshot: snapshot !== false,
+  tail: Boolean(tail),
+  live: Boolean(live),
+  wait: wait !== false,
+  start: start ?? 0,
+  ...(typeof end === "number" && end !== -1 ? { end } : {}),
+  ...(timeout ? { timeout } : {})
 })
 
 /** `whenOpen` gives the feed, or why there is none. */
