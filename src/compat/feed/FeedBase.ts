@@ -7,6 +7,7 @@ import { EventEmitter } from "node:events"
 import type { Feed, FeedEvent, Origin, Replication } from "../../index.js"
 import { type Codec, toCodec } from "../codecs.js"
 import { discoveryKeyOf, randomBytes } from "../crypto.js"
+import { fork } from "../fork.js"
 import { type LegacyError, ofCause } from "../LegacyError.js"
 import type { HypercoreOptions } from "../options.js"
 import { type LegacyPeer, NO_STATS, type PeerStats } from "../replication/LegacyPeer.js"
@@ -186,7 +187,7 @@ export class FeedBase extends EventEmitter {
     })
     // Not before the caller had the time to listen.
     process.nextTick(() => {
-      const fiber = Effect.runFork(Scope.extend(program, this.#scope))
+      const fiber = fork(Scope.extend(program, this.#scope))
       fiber.addObserver((exit) =>
         process.nextTick(() => {
           if (Exit.isSuccess(exit)) this.#opened(exit.value, options)
@@ -198,7 +199,7 @@ export class FeedBase extends EventEmitter {
 
   #opened(feed: Feed.Feed, options: HypercoreOptions): void {
     if (options.writable && !feed.writable) {
-      Effect.runFork(Effect.ignore(feed.close))
+      fork(Effect.ignore(feed.close))
       return this.#failed(new Error("Feed is not writable"))
     }
     this.refreshKeys(feed)
@@ -258,7 +259,7 @@ export class FeedBase extends EventEmitter {
     this.readable = false
     this.closed = true
     this.ifAvailable.destroy()
-    Effect.runFork(Scope.close(this.#scope, Exit.void))
+    fork(Scope.close(this.#scope, Exit.void))
     process.nextTick(() => this.tell("close"))
   }
 

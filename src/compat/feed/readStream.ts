@@ -3,6 +3,7 @@ import { Cause, Chunk, Effect, Exit, Fiber, Option, Scope, Stream } from "effect
 import { Readable } from "node:stream"
 import type { Feed } from "../../index.js"
 import type { Codec, LegacyEncoding } from "../codecs.js"
+import { fork } from "../fork.js"
 import { ofCause } from "../LegacyError.js"
 
 export interface ReadStreamOptions {
@@ -57,7 +58,7 @@ export const readStream = (
     },
     destroy(error, callback) {
       const close = Scope.close(scope, Exit.void)
-      Effect.runFork(reading === undefined ? close : Effect.zipRight(Fiber.interruptFork(reading), close))
+      fork(reading === undefined ? close : Effect.zipRight(Fiber.interruptFork(reading), close))
       callback(error)
     }
   })
@@ -73,7 +74,7 @@ export const readStream = (
 
   const take = (): void => {
     if (pull === undefined) return open()
-    const fiber = Effect.runFork(pull)
+    const fiber = fork(pull)
     reading = fiber
     fiber.addObserver((exit) => process.nextTick(taken, exit))
   }
