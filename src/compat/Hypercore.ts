@@ -29,11 +29,16 @@ import { LegacyPeer } from "./replication/LegacyPeer.js"
 const FOREVER = Number.POSITIVE_INFINITY
 
 const ignore = (): void => {}
+/** Callers of the peer give text, too, and null for 0. */
+const toIndex = (index: unknown): number => Number(index)
+
+/** Where a range of blocks ends, which -1 leaves open, too. */
+const endOf = ({ end }: { readonly end?: number | null }): number => ((end ?? -1) === -1 ? FOREVER : end!)
 
 const waitOptions = ({ ifAvailable, timeout, wait }: GetOptions): Feed.WaitOptions => ({
-  ...(wait === undefined ? {} : { wait }),
-  ...(timeout === undefined || timeout === 0 ? {} : { timeout }),
-  ...(ifAvailable === undefined ? {} : { ifAvailable })
+  wait: wait !== false,
+  ifAvailable: Boolean(ifAvailable),
+  ...(timeout ? { timeout } : {})
 })
 
 /** A download under way. */
@@ -48,13 +53,8 @@ export interface DownloadHandle {
 
 /** A range with what was left out of it. */
 const rangeOf = (range: DownloadRange | number | null | undefined) => {
-  const { end, linear, start } =
-    typeof range === "number" ? { start: range, end: range + 1, linear: false } : (range ?? {})
-  return {
-    start: start ?? 0,
-    end: end === undefined || end === -1 ? FOREVER : end,
-    linear: linear === true
-  }
+  const wanted: DownloadRange = typeof range === "number" ? { start: range, end: range + 1 } : (range ?? {})
+  return { start: wanted.start ?? 0, end: endOf(wanted), linear: Boolean(wanted.linear) }
 }
 
 export class Hypercore<T = Buffer> extends FeedProofs<T> {
@@ -70,7 +70,8 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
   ready(): Promise<void>
   ready(callback?: () => void): Promise<void> | undefined {
     const told = orPromise<[]>(callback && ((error) => (error === null ? callback() : undefined)))
-    this.whenOpen(() => told.callback(null), told.callback)
+    const tell = () => told.callback(null)
+    this.whenOpen(this.opened ? () => process.nextTick(tell) : tell, told.callback)
     return told.promise
   }
 
@@ -100,7 +101,7 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
     const [options = {}, callback] = sort<GetOptions, Callback<[T]>>(first, last)
     const codec = this.codecOf(options)
     // Callers of the peer give text, too, and null for 0.
-    const at = Number(index)
+    const at = toIndex(index)
     return this.runWaiting(
       callback,
       new Wait(at, at + 1, false),
@@ -238,8 +239,8 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
     last?: Callback<[number, number]>
   ): Promise<[number, number]> | undefined {
     const [options = {}, callback] = sort<SeekOptions, Callback<[number, number]>>(first, last)
-    const { hash, start = 0 } = options
-    const end = options.end === undefined || options.end === -1 ? FOREVER : options.end
+    const { hash } = options
+    const [start, end] = [options.start ?? 0, endOf(options)]
     const isNowhere = end <= start
     const wait = isNowhere ? false : options.wait
     const notHeld = "Unable to seek to this offset"
@@ -251,7 +252,7 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
         feed.seek(byteOffset, {
           start,
           ...(end === FOREVER ? {} : { end }),
-          ...(wait === undefined ? {} : { wait }),
+          wait: wait !== false,
           block: hash === false
         }),
       ({ index, offset }): [number, number] => [index, offset],
@@ -283,7 +284,8 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
   }
 
   /** Blocks in order, as values. */
-  createReadStream(options: ReadStreamOptions = {}): Readable {
+  createReadStream(given?: ReadStreamOptions | null): Readable {
+    const options = given ?? {}
     return readStream((run, fail) => this.whenOpen(run, fail), options, this.codecOf(options))
   }
 
@@ -293,11 +295,16 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
   }
 
   /** A stream that replicates the feed with the one at its other end; or the one that was given, which does so from now on, too. */
-  replicate(options: ReplicateOptions = {}): ProtocolStream {
+  replicate(given?: ReplicateOptions | null): ProtocolStream {
+    const options = given ?? {}
     const proceed = this.ifAvailable.waitAndContinue()
-    const stream =
-      options.stream ??
-      protocol({ extensions: this.extensions, expectedFeeds: 1, id: this.id, ordered: true, ...options })
+    const { expectedFeeds, extensions, id } = options
+    const own = {
+      extensions: extensions ?? this.extensions,
+      expectedFeeds: expectedFeeds || 1,
+      id: id ?? this.id
+    }
+    const stream = options.stream ?? protocol({ ordered: true, ...options, ...own })
     const peer = new LegacyPeer(this, options)
     // What was appended before is there to be replicated: who does not go on for long would miss it.
     const appended = this.appending > 0 ? this.flush()?.then(ignore, ignore) : undefined

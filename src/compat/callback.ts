@@ -1,5 +1,6 @@
 /** How a program's end reaches legacy code: by its callback, never before the call that it was given to has returned; or by a promise. */
 import { Cause, Effect, Exit, type Fiber } from "effect"
+import { fork } from "./fork.js"
 import { type LegacyError, ofCause, type Words } from "./LegacyError.js"
 
 /** What legacy code gives to be told of an end: nothing of `values` comes with an error. */
@@ -38,7 +39,7 @@ export const call = <A, V extends ReadonlyArray<unknown>>(
   values: (result: A) => NoInfer<V>,
   options?: CallOptions
 ): Fiber.RuntimeFiber<A, unknown> => {
-  const fiber = Effect.runFork(program)
+  const fiber = fork(program)
   fiber.addObserver((exit) => tellExit(exit, callback, values, options))
   return fiber
 }

@@ -20,7 +20,7 @@ export interface HypercoreOptions {
   /** Taken and not needed: what is read often is remembered by place, not in entries. */
   readonly storageCacheSize?: number | false
   /** Called with each verified block before it is written; its error refuses the block. */
-  readonly onwrite?: LegacyOnWrite
+  readonly onwrite?: LegacyOnWrite | null
   /** 32 bytes by which peers know this process again. Default: random. */
   readonly id?: Uint8Array
   /** False: a feed without signatures, whose key is known once it is finalized. Default true. */
@@ -39,7 +39,7 @@ export interface HypercoreOptions {
   readonly indexing?: boolean
   /** False: `feed.stats` is null. Default true. */
   readonly stats?: boolean
-  readonly crypto?: LegacyCrypto
+  readonly crypto?: LegacyCrypto | null
 }
 
 export interface GetOptions {

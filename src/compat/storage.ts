@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import type { FeedFiles, FileName } from "../index.js"
 import type { RandomAccessStorage } from "../layers/StorageRandomAccess.js"
+import { fork } from "./fork.js"
 import { toBuffer } from "./toBuffer.js"
 
 type Answer<A> = (error: Error | null, value?: A) => void
@@ -47,7 +48,7 @@ const answerWith = <A, B>(
   value: (result: A) => B
 ): void => {
   const callback = answer ?? (() => {})
-  Effect.runFork(Effect.either(program)).addObserver((exit) => {
+  fork(Effect.either(program)).addObserver((exit) => {
     if (exit._tag === "Failure") process.nextTick(callback, new Error("the feed's storage failed"))
     else if (exit.value._tag === "Left") process.nextTick(callback, exit.value.left)
     else process.nextTick(callback, null, value(exit.value.right))

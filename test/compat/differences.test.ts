@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, truncateSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join as path } from "node:path"
 import { expect, it } from "vitest"
-import { called, ends, join, makers, once, ours, ram, ready, real7 } from "./peers.js"
+import { called, join, makers, once, ours, ram, ready, real7 } from "./peers.js"
 import { author, collect, key, type Make, outcome, secretKey } from "./scenario.js"
 
 const inDirectory = async (use: (directory: string) => Promise<void>): Promise<void> => {
@@ -110,17 +110,6 @@ it("a block that was cleared is fetched again of the same peer", async () => {
   expect(b.has(1)).toBe(false)
   expect(await b.get(1)).toBe("b")
   for (const stream of streams) stream.destroy()
-})
-
-it("a connection on which neither side downloads ends", async () => {
-  const [a, b] = [author(ours), ours(ram, key)]
-  await called((done) => a.append("a", done))
-  await ready(b)
-  const streams = [a.replicate(), b.replicate({ download: false })] as const
-  const over = ends(...streams)
-  join(...streams)
-  await over
-  expect(b.length).toBe(0)
 })
 
 it("a feed without signatures is not written to after finalize: 7.7.1 appends, and the key is wrong", async () => {

@@ -7,6 +7,7 @@ import { EventEmitter } from "node:events"
 import type { Feed, FeedEvent, Origin, Replication } from "../../index.js"
 import { type Codec, toCodec } from "../codecs.js"
 import { discoveryKeyOf, legacyCrypto, randomBytes } from "../crypto.js"
+import { fork } from "../fork.js"
 import { type LegacyError, ofCause } from "../LegacyError.js"
 import type { HypercoreOptions } from "../options.js"
 import { type LegacyPeer, NO_STATS, type PeerStats } from "../replication/LegacyPeer.js"
@@ -86,20 +87,20 @@ export class FeedBase extends EventEmitter {
     }
     this.id = bytesOf(given.id) ?? randomBytes(32)
     this.live = given.live !== false
-    this.sparse = given.sparse === true
-    this.givenMaxRequests = given.maxRequests
+    this.sparse = Boolean(given.sparse)
+    this.givenMaxRequests = given.maxRequests || undefined
     this.maxRequests = given.maxRequests || 16
     this.key = (isKey ? bytesOf(key) : null) ?? bytesOf(given.key)
     this.discoveryKey = this.key && discoveryKeyOf(this.key)
     this.secretKey = bytesOf(given.secretKey)
-    this.writable = given.writable === true
-    this.allowPush = given.allowPush === true
-    this.eagerUpdate = given.eagerUpdate === true
+    this.writable = Boolean(given.writable)
+    this.allowPush = Boolean(given.allowPush)
+    this.eagerUpdate = Boolean(given.eagerUpdate)
     this.extensions = [...(given.extensions ?? [])].sort()
     this.crypto = given.crypto ?? legacyCrypto
-    this.#totals = given.stats === false ? null : { ...NO_STATS }
+    this.#totals = given.stats === undefined || given.stats ? { ...NO_STATS } : null
     this.codec = toCodec(given.valueEncoding)
-    this.valuesOf = given.onwrite === undefined ? undefined : new WeakMap()
+    this.valuesOf = given.onwrite ? new WeakMap() : undefined
     this._storage = new LegacyStorage()
     if (source instanceof Given) process.nextTick(() => this.#opened(source.feed, given))
     else this.#open(source, given)
@@ -178,20 +179,20 @@ export class FeedBase extends EventEmitter {
       key: this.key ?? undefined,
       secretKey: this.secretKey ?? undefined,
       createIfMissing: options.createIfMissing !== false,
-      overwrite: options.overwrite === true,
+      overwrite: Boolean(options.overwrite),
       storeSecretKey: options.storeSecretKey !== false,
       sparse: this.sparse,
       live: this.live,
-      indexing: options.indexing === true,
-      crypto: options.crypto,
-      onwrite: options.onwrite,
+      indexing: Boolean(options.indexing),
+      crypto: options.crypto ?? undefined,
+      onwrite: options.onwrite ?? undefined,
       peerOf: this.#peerOf,
       onFiles: (files) => this._storage.overFiles(files),
       valueOf: (block) => this.valuesOf?.get(block) ?? toBuffer(block)
     })
     // Not before the caller had the time to listen.
     process.nextTick(() => {
-      const fiber = Effect.runFork(Scope.extend(program, this.#scope))
+      const fiber = fork(Scope.extend(program, this.#scope))
       fiber.addObserver((exit) =>
         process.nextTick(() => {
           if (Exit.isSuccess(exit)) this.#opened(exit.value, options)
@@ -202,8 +203,8 @@ export class FeedBase extends EventEmitter {
   }
 
   #opened(feed: Feed.Feed, options: HypercoreOptions): void {
-    if (options.writable === true && !feed.writable) {
-      Effect.runFork(Effect.ignore(feed.close))
+    if (options.writable && !feed.writable) {
+      fork(Effect.ignore(feed.close))
       return this.#failed(new Error("Feed is not writable"))
     }
     this.refreshKeys(feed)
@@ -265,7 +266,7 @@ export class FeedBase extends EventEmitter {
     this.readable = false
     this.closed = true
     this.ifAvailable.destroy()
-    Effect.runFork(Scope.close(this.#scope, Exit.void))
+    fork(Scope.close(this.#scope, Exit.void))
     process.nextTick(() => this.tell("close"))
   }
 

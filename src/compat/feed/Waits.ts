@@ -1,5 +1,6 @@
 /** The calls that wait for blocks, so that `cancel` and `undownload` find them. */
-import { Effect, type Fiber } from "effect"
+import type { Fiber } from "effect"
+import { fork } from "../fork.js"
 import { type LegacyError, withCode } from "../LegacyError.js"
 
 /** A call that waits for blocks [start, end), `end` possibly infinite. */
@@ -19,7 +20,7 @@ export class Wait {
   /** Ends the wait, whose caller is told why. One that was not begun yet will not be. */
   stop(reason: LegacyError): void {
     this.reason ??= reason
-    if (this.fiber !== undefined) Effect.runFork(this.fiber.interruptAsFork(this.fiber.id()))
+    if (this.fiber !== undefined) fork(this.fiber.interruptAsFork(this.fiber.id()))
   }
 }
 

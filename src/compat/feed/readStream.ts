@@ -3,6 +3,7 @@ import { Cause, Chunk, Effect, Exit, Fiber, Option, Scope, Stream } from "effect
 import { Readable } from "node:stream"
 import type { Feed } from "../../index.js"
 import type { Codec, LegacyEncoding } from "../codecs.js"
+import { fork } from "../fork.js"
 import { ofCause, toLegacyError } from "../LegacyError.js"
 
 export interface ReadStreamOptions {
@@ -25,14 +26,23 @@ export interface ReadStreamOptions {
 
 type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Feed.GetError>>
 
-const toOptions = ({ end, start, timeout, ...rest }: ReadStreamOptions): Feed.ReadOptions => ({
-  ...(rest.snapshot === undefined ? {} : { snapshot: rest.snapshot }),
-  ...(rest.tail === undefined ? {} : { tail: rest.tail }),
-  ...(rest.live === undefined ? {} : { live: rest.live }),
-  ...(rest.wait === undefined ? {} : { wait: rest.wait }),
-  ...(start === undefined ? {} : { start }),
-  ...(end === undefined || end === -1 ? {} : { end }),
-  ...(timeout === undefined || timeout === 0 ? {} : { timeout })
+/** What is left out may be there as null, or as what is false. */
+const toOptions = ({
+  end,
+  live,
+  snapshot,
+  start,
+  tail,
+  timeout,
+  wait
+}: ReadStreamOptions): Feed.ReadOptions => ({
+  snapshot: snapshot !== false,
+  tail: Boolean(tail),
+  live: Boolean(live),
+  wait: wait !== false,
+  start: start ?? 0,
+  ...(typeof end === "number" && end !== -1 ? { end } : {}),
+  ...(timeout ? { timeout } : {})
 })
 
 /** Gives the feed, or why there is none. */
@@ -65,7 +75,7 @@ class BlockReadable extends Readable {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     const close = Scope.close(this.#scope, Exit.void)
     const reading = this.#reading
-    Effect.runFork(reading === undefined ? close : Effect.zipRight(Fiber.interruptFork(reading), close))
+    fork(reading === undefined ? close : Effect.zipRight(Fiber.interruptFork(reading), close))
     callback(error)
   }
 
@@ -83,7 +93,7 @@ class BlockReadable extends Readable {
   /** Reads the next chunk. */
   #take(): void {
     if (this.#pull === undefined) return this.#open()
-    const fiber = Effect.runFork(this.#pull)
+    const fiber = fork(this.#pull)
     this.#reading = fiber
     fiber.addObserver((exit) => process.nextTick(() => this.#taken(exit)))
   }

@@ -3,7 +3,7 @@
  * calls with the channel's messages. What it shows is `Replication`'s; what it is handed goes to the inbox.
  */
 import type { EventEmitter } from "node:events"
-import type { Replication } from "../../index.js"
+import type { Replication, Wire } from "../../index.js"
 import type * as Protocol from "../protocol.js"
 import { Inbox } from "./Inbox.js"
 import * as Messages from "./Messages.js"
@@ -55,6 +55,9 @@ export class LegacyPeer {
   /** Known once both sides shook hands. */
   info: Replication.PeerInfo | undefined
   #maxRequests: number | undefined
+  /** Whether we have said that we ask for nothing more, and whether the other side has. */
+  #isDone = false
+  #isRemoteDone = false
   /** Its log's length when that was last told, if it was. */
   #told = -1
 
@@ -118,6 +121,21 @@ export class LegacyPeer {
     return true
   }
 
+  /** Sends a message; false when it is none that a channel of this kind sends. */
+  send(message: Wire.Message): boolean {
+    const isSent = this.stream !== null && Messages.send(this.stream, message)
+    if (message._tag === "Info") {
+      this.#isDone = !message.downloading
+      this.#endMaybe()
+    }
+    return isSent
+  }
+
+  /** At once when both sides are done, as with the peer: the stream's own end may come in the same tick, and should find it ended. */
+  #endMaybe(): void {
+    if (this.#isDone && this.#isRemoteDone && !this.live) this.stream?.close()
+  }
+
   extension(name: string, message: Buffer): boolean {
     return this.stream?.extension(name, message) ?? false
   }
@@ -133,6 +151,8 @@ export class LegacyPeer {
 
   oninfo(message: Protocol.Info): void {
     this.inbox.push(Messages.info(message))
+    this.#isRemoteDone = !message.downloading
+    this.#endMaybe()
   }
 
   onhave(message: Protocol.Have): void {

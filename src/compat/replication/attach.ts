@@ -4,11 +4,11 @@
  */
 import { type Cause, Effect, Exit, type Fiber } from "effect"
 import { Replication, type Wire } from "../../index.js"
+import { fork } from "../fork.js"
 import { ofCause } from "../LegacyError.js"
 import type * as Protocol from "../protocol.js"
 import { drained } from "./drained.js"
 import type { LegacyPeer } from "./LegacyPeer.js"
-import * as Messages from "./Messages.js"
 import { unrefClock } from "./UnrefClock.js"
 
 /** What the feed's façade does when a peer comes, says more, or goes. */
@@ -44,7 +44,7 @@ export const attach = (
       onPeer(what, peer)
     }
   })
-  const fiber = Effect.runFork(Effect.withClock(program, unrefClock))
+  const fiber = fork(Effect.withClock(program, unrefClock))
   fiber.addObserver((exit) => {
     if (Exit.isSuccess(exit)) return
     process.nextTick(() => (isOver(exit.cause) ? channel.close() : stream.destroy(ofCause(exit.cause))))
@@ -93,7 +93,7 @@ const messagesOf = (
 ): Replication.MessageChannel => ({
   remote: "a protocol stream",
   pull: peer.inbox.pull,
-  send: (message) => Messages.send(channel, message),
+  send: (message) => peer.send(message),
   drained: Effect.suspend(() => drained(stream)),
   end: Effect.sync(() => channel.close()),
   // The channel's end would be the stream's, which could not be destroyed with the error any more.

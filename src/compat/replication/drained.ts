@@ -2,6 +2,11 @@
 import { Effect } from "effect"
 import type { Duplex } from "node:stream"
 
+interface ReadableState {
+  readonly length: number
+  readonly highWaterMark: number
+}
+
 const waiting = new WeakMap<Duplex, Set<() => void>>()
 
 /** Those who wait for the stream, which are woken by its `_read` and its end. */
@@ -25,10 +30,19 @@ const waitersOf = (stream: Duplex): Set<() => void> => {
   return waiters
 }
 
+/**
+ * Whether as much waits to be read as should at most. The streams of `readable-stream` 2, of which the real protocol's is one, tell it in
+ * their state alone.
+ */
+const isFull = (stream: Duplex): boolean => {
+  const { _readableState: state } = stream as unknown as { readonly _readableState: ReadableState }
+  return state.length >= state.highWaterMark
+}
+
 /** Ends when less than the stream's high water mark waits to be read, or the stream is over. */
 export const drained = (stream: Duplex): Effect.Effect<void> =>
   Effect.async((resume) => {
-    if (stream.destroyed || stream.readableLength < stream.readableHighWaterMark) return resume(Effect.void)
+    if (stream.destroyed || !isFull(stream)) return resume(Effect.void)
     const waiters = waitersOf(stream)
     const wake = (): void => resume(Effect.void)
     waiters.add(wake)

@@ -138,6 +138,6 @@ export class HashThread {
   }
 
   #wake(): void {
-    for (const look of [...this.#waiting]) look()
+    for (const look of this.#waiting) look()
   }
 }

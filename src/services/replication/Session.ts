@@ -212,7 +212,8 @@ export class Session {
     if (this.remote === undefined || member.channel.remoteId < 0 || member.isReady) return
     member.remoteAck = this.remote.ack
     member.ordered = this.remote.ordered === true
-    member.ready(member.ordered)
+    // Legacy code may count on an end by turns, which gives the stream's other feeds their time.
+    member.ready(member.ordered && !this.port.isShared)
   }
 }
 

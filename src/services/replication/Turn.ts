@@ -14,13 +14,14 @@ const SHORT = 5
 const lastTurns = new WeakMap<Clock.Clock, number>()
 
 export class Turn {
-  /** Since when the fiber works. */
-  #since = Number.NEGATIVE_INFINITY
+  /** Since when the fiber works; unknown until it first does. */
+  #since: number | undefined
 
   /** Lets the event loop have its turn, if it waits for it. */
   readonly giveWay: Effect.Effect<void> = Effect.clockWith((clock) => {
     const now = clock.unsafeCurrentTimeMillis()
     const last = lastTurns.get(clock) ?? Number.NEGATIVE_INFINITY
+    this.#since ??= now
     if (now - this.#since < SHORT || now - last < LONGEST) return Effect.void
     return Effect.map(Effect.sleep(0), () => {
       this.#since = clock.unsafeCurrentTimeMillis()
