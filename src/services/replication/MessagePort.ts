@@ -27,7 +27,6 @@ export interface MessageChannel {
 
 export class MessagePort implements Port {
   readonly watchesSilence = true
-  readonly isShared = true
   readonly isHeld = false
   readonly atBoundary = true
   readonly opened = 0
