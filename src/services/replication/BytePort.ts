@@ -8,7 +8,6 @@ import type { Port } from "./Port.js"
 
 export class BytePort implements Port {
   readonly watchesSilence = false
-  readonly isShared = false
   readonly #multiplexer: Multiplexer
   #ended = false
 

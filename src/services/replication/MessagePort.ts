@@ -29,7 +29,6 @@ export interface MessageChannel {
 
 export class MessagePort implements Port {
   readonly watchesSilence = true
-  readonly isShared = true
   readonly isHeld = false
   readonly atBoundary = true
   readonly opened = 0

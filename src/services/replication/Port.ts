@@ -12,8 +12,6 @@ export interface Port {
   readonly remote: string
   /** Whether who carries the messages keeps the connection alive, and watches for the other side's silence. */
   readonly watchesSilence: boolean
-  /** Whether other feeds, of which nothing is known here, may be on the connection, and over with it. */
-  readonly isShared: boolean
   /** Whether what came cannot be read before we open the feed that the other side opened first. */
   readonly isHeld: boolean
   /** Whether `more` has something to give. */

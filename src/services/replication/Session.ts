@@ -212,8 +212,7 @@ export class Session {
     if (this.remote === undefined || member.channel.remoteId < 0 || member.isReady) return
     member.remoteAck = this.remote.ack
     member.ordered = this.remote.ordered === true
-    // Legacy code may count on an end by turns, which gives the stream's other feeds their time.
-    member.ready(member.ordered && !this.port.isShared)
+    member.ready(member.ordered)
   }
 }
 

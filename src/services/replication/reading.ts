@@ -40,8 +40,6 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
         if (member.claims.length > 0) yield* store(member, turn)
       }
       session.wake()
-      // Not before: what came is to be answered first.
-      yield* turn.giveWay
     }
   })
 
@@ -56,8 +54,8 @@ const handle = Effect.fnUntraced(function* (session: Session, turn: Turn, answer
       if (Either.isLeft(asked)) return yield* asked.left
       for (const channel of asked.right) yield* answer(channel)
     }
-    if (!port.hasMore) return
     yield* turn.giveWay
+    if (!port.hasMore) return
   }
 })
 
