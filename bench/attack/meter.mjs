@@ -32,8 +32,9 @@ export class Meter {
   constructor() {
     setInterval(() => this.#look(), LOOK)
     new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) {
-        if (this.#figures !== undefined) this.#figures.gc = Math.max(this.#figures.gc, duration)
+      for (const { duration, startTime } of list.getEntries()) {
+        if (this.#figures === undefined || startTime < this.#cpu.at) continue
+        this.#figures.gc = Math.max(this.#figures.gc, duration)
       }
     }).observe({ entryTypes: ["gc"] })
   }

@@ -10,6 +10,7 @@ import * as BitfieldRle from "./BitfieldRle.js"
 import { BlockSet } from "./BlockSet.js"
 import { ProtocolError } from "./Errors.js"
 import type { Claim } from "./Proof.js"
+import { RegionList } from "./RegionList.js"
 import { Window } from "./Window.js"
 import type * as Wire from "./Wire.js"
 
@@ -113,7 +114,7 @@ export class Peer {
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
   readonly #regions = new Map<number, boolean>()
   /** Regions that had nothing more for us: their bits are not kept. */
-  readonly #exhausted = new Set<number>()
+  readonly #exhausted = new RegionList()
 
   constructor(
     readonly options: PeerOptions,
@@ -279,10 +280,7 @@ export class Peer {
     const end = have.start + have.length
     if (end > MOST_BLOCKS) return failed("malformed", `a log of ${end} blocks`)
     this.remoteLength = Math.max(this.remoteLength, end)
-    for (const region of this.#exhausted) {
-      if (end > region * REGION_BLOCKS && have.start < (region + 1) * REGION_BLOCKS)
-        this.#exhausted.delete(region)
-    }
+    this.#exhausted.remove(Math.floor(have.start / REGION_BLOCKS), Math.ceil(end / REGION_BLOCKS))
     this.#setKnown(have.start, end, true)
     return changed
   }

@@ -34,7 +34,7 @@ class TcpConnection extends SocketDuplex {
     super(socket, remote)
     socket.on("data", (chunk: Buffer) => {
       this.arrived(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length))
-      if (this.waiting >= this.bufferSize) socket.pause()
+      if (this.heldBytes >= this.bufferSize) socket.pause()
     })
     socket.on("end", () => this.ended())
     socket.on("error", (cause) => this.broke(faultOf(cause)))

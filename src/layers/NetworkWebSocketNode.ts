@@ -47,7 +47,7 @@ class WebSocketConnection extends SocketDuplex {
     webSocket.on("message", (data: Buffer, isBinary) => {
       if (!isBinary) return this.broke({ reason: "io", cause: new Error("a text message") })
       this.arrived(new Uint8Array(data.buffer, data.byteOffset, data.length))
-      if (this.waiting >= this.bufferSize) webSocket.pause()
+      if (this.heldBytes >= this.bufferSize) webSocket.pause()
     })
     webSocket.on("error", (cause) => this.broke(faultOf(cause)))
     webSocket.on("close", (code) => {

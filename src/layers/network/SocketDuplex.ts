@@ -5,6 +5,9 @@ import { Duplex } from "./Duplex.js"
 /** Bytes pushed, over all connections, before the event loop gets its turn: pushes that never wait must not keep all others waiting. */
 const TURN_BYTES = 4 * 1024 * 1024
 
+/** What an array takes, beside its bytes: who sends byte by byte has us keep as many arrays. */
+const ARRAY_BYTES = 256
+
 let pushedSinceTurn = 0
 
 export abstract class SocketDuplex extends Duplex {
@@ -28,6 +31,11 @@ export abstract class SocketDuplex extends Duplex {
       this.#arrival = undefined
       wake()
     })
+  }
+
+  /** What has arrived and was not pulled takes this much memory, in bytes. */
+  protected get heldBytes(): number {
+    return this.waiting + ARRAY_BYTES * this.waitingArrays
   }
 
   /** Writes one array: a part of what the socket is corked for. */

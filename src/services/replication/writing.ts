@@ -23,19 +23,18 @@ export const writing: (session: Session) => Effect.Effect<never, SessionError> =
     yield* turn.after(session.work.wait)
     for (let more = true; more;) {
       more = false
-      const now = yield* Clock.currentTimeMillis
       for (const member of session.members.values()) {
-        member.write(now)
+        yield* turn.giveWay
+        member.write(yield* Clock.currentTimeMillis)
         member.peer.dropCancelled()
         if (member.peer.asks.length > 0) {
           yield* answer(member)
           more ||= member.peer.asks.length > 0
           // Answers of many feeds do not wait for each other.
-          if (port.size >= ANSWER_BYTES) yield* turn.after(push(session))
+          if (port.size >= ANSWER_BYTES) yield* push(session)
         }
       }
-      if (port.size > 0) yield* turn.after(push(session))
-      yield* turn.giveWay
+      if (port.size > 0) yield* push(session)
     }
     if (!session.ending && session.isDone) {
       session.ending = true
