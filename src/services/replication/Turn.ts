@@ -5,7 +5,8 @@
  *
  * So the work of all sessions is counted together, in milliseconds, and the event loop has its turn when it comes to `LONGEST`, however many
  * connections it is for. Whoever begins a step asks first (`giveWay`): the time between two turns is `LONGEST` and one step. In it,
- * sessions work by turns of their own, a `SLICE` each: one that has much to do does not hold up one that has little.
+ * fibers work by turns of their own, a `SLICE` each, and after it those who worked least come first: a peer that has us do much does not
+ * hold up one that asks for little.
  */
 import { Clock, Effect } from "effect"
 
@@ -14,45 +15,63 @@ const LONGEST = 15
 /** Milliseconds of work of one fiber, before the others that can go on. */
 const SLICE = 3
 
+/** Someone who waits for the event loop's turn, and how much it worked lately. */
+interface Waiting {
+  readonly work: number
+  readonly go: () => void
+}
+
 /** What all that work by one clock share. */
 class EventLoop {
-  /** Milliseconds of work since its last turn. */
+  /** Its turns, as far as we waited for them. */
+  turns = 0
+  /** Milliseconds of work since the last. */
   #work = 0
   /** Up to when work was counted: what two fibers do in the same time is done once. */
   #counted = Number.NEGATIVE_INFINITY
-  /** Fibers that wait for its turn, but the first, who sleeps for all of them. */
-  readonly #line: Array<() => void> = []
+  /** All that wait, but the first, who sleeps for them. */
+  readonly #line: Array<Waiting> = []
   #isAwaited = false
 
-  /** Whether it is its turn. */
   get isDue(): boolean {
     return this.#work >= LONGEST
   }
 
-  count(from: number, to: number): void {
-    if (to > this.#counted) this.#work += to - Math.max(from, this.#counted)
+  /** Counts the work from one time to another; how much of it was not counted yet. */
+  count(from: number, to: number): number {
+    const work = Math.max(0, to - Math.max(from, this.#counted))
+    this.#work += work
     this.#counted = to
+    return work
   }
 
   /** Ends after its turn, or when somebody else is to wait for it: ask again. A timer each would be many turns of the timers. */
-  readonly turn: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.#isAwaited) return this.#stand
-    this.#isAwaited = true
-    const slept = Effect.map(Effect.sleep(0), () => {
-      this.#work = 0
+  turn(work: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#isAwaited) return this.#stand(work)
+      this.#isAwaited = true
+      // Who sleeps is who worked when the time was over: it comes last.
+      return Effect.zipRight(Effect.ensuring(this.#slept, this.#over), Effect.yieldNow())
     })
-    const over = Effect.sync(() => {
-      this.#isAwaited = false
-      for (const go of this.#line.splice(0)) go()
-    })
-    // Those in line came after, but have not worked since.
-    return Effect.zipRight(Effect.ensuring(slept, over), Effect.yieldNow())
+  }
+
+  readonly #slept: Effect.Effect<void> = Effect.map(Effect.sleep(0), () => {
+    this.#work = 0
+    this.turns++
+  })
+
+  readonly #over: Effect.Effect<void> = Effect.sync(() => {
+    this.#isAwaited = false
+    const line = this.#line.splice(0).sort((a, b) => a.work - b.work)
+    for (const { go } of line) go()
   })
 
   /** Who is interrupted is woken all the same, in vain. */
-  readonly #stand: Effect.Effect<void> = Effect.async((resume) => {
-    this.#line.push(() => resume(Effect.void))
-  })
+  #stand(work: number): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      this.#line.push({ work, go: () => resume(Effect.void) })
+    })
+  }
 }
 
 const loops = new WeakMap<Clock.Clock, EventLoop>()
@@ -68,11 +87,15 @@ export class Turn {
   #counted = Number.POSITIVE_INFINITY
   /** Since when it works without a break. */
   #since = Number.NEGATIVE_INFINITY
+  /** Milliseconds of its work, halved at each turn of the event loop; at which turn it was last. */
+  #work = 0
+  #turns = 0
 
   /** Before each step: lets the event loop, or other fibers, have their turn, if it is theirs. */
   readonly giveWay: Effect.Effect<void> = Effect.clockWith((clock) => {
     const now = this.#count(clock)
-    if (loopOf(clock).isDue) return Effect.zipRight(this.after(loopOf(clock).turn), this.giveWay)
+    const loop = loopOf(clock)
+    if (loop.isDue) return Effect.zipRight(this.after(loop.turn(this.#work)), this.giveWay)
     if (now - this.#since < SLICE) return Effect.void
     this.#since = now
     return this.after(Effect.yieldNow())
@@ -93,7 +116,10 @@ export class Turn {
 
   #count(clock: Clock.Clock): number {
     const now = clock.unsafeCurrentTimeMillis()
-    loopOf(clock).count(Math.min(this.#counted, now), now)
+    const loop = loopOf(clock)
+    this.#work *= 2 ** (this.#turns - loop.turns)
+    this.#turns = loop.turns
+    this.#work += loop.count(Math.min(this.#counted, now), now)
     this.#counted = now
     return now
   }
