@@ -83,7 +83,10 @@ const follow = (honest) => {
 const run = async (scenario, role, seconds) => {
   const directory = join(root, "run")
   cpSync(join(root, "fixture", role), join(directory, role), { recursive: true })
-  const flags = ["--expose-gc", ...(args.prof === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", args.prof])]
+  const flags = [
+    "--expose-gc",
+    ...(args.prof === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", args.prof])
+  ]
   const victim = start("victim", { role, directory, crypto: args.crypto }, flags)
   try {
     const { ready } = await answer(victim, (message) => message.ready !== undefined)
@@ -134,7 +137,15 @@ const megabytes = (value) => (value / 2 ** 20).toFixed(0)
 const COLUMNS = [
   ["victim", ({ role }) => role],
   ["attack", ({ name }) => name],
-  ["its connections", ({ ends, made }) => `${made} (${Object.entries(ends).map(([end, count]) => `${end} ${count}`).join(", ") || "goes on"})`],
+  [
+    "its connections",
+    ({ ends, made }) =>
+      `${made} (${
+        Object.entries(ends)
+          .map(([end, count]) => `${end} ${count}`)
+          .join(", ") || "goes on"
+      })`
+  ],
   ["wall", ({ attacked, quiet }) => `${ms(attacked.wall)} (${ms(quiet.wall)})`],
   ["own", ({ attacked, quiet }) => `${ms(attacked.own)} (${ms(quiet.own)})`],
   ["cpu", ({ attacked, quiet }) => `${ms(attacked.cpu)} (${ms(quiet.cpu)})`],
@@ -148,7 +159,8 @@ const COLUMNS = [
 ]
 
 const WIDTHS = [7, 17, 34, 10, 10, 10, 4, 9, 6, 6, 6, 14, 12]
-const line = (cells) => cells.map((cell, i) => (i < 3 ? cell.padEnd(WIDTHS[i]) : cell.padStart(WIDTHS[i]))).join(" ")
+const line = (cells) =>
+  cells.map((cell, i) => (i < 3 ? cell.padEnd(WIDTHS[i]) : cell.padStart(WIDTHS[i]))).join(" ")
 
 const chosen = () => {
   const only = args.only?.split(",")
@@ -159,7 +171,8 @@ const chosen = () => {
 
 const main = async () => {
   if (args.list) {
-    for (const { about, name, roles = ROLES } of scenarios) console.log(`${name.padEnd(18)} ${about} (${roles.join(", ")})`)
+    for (const { about, name, roles = ROLES } of scenarios)
+      console.log(`${name.padEnd(18)} ${about} (${roles.join(", ")})`)
     return
   }
   const picked = chosen()

@@ -42,7 +42,10 @@ const program = Effect.gen(function* () {
   const feed = yield* Feed.open({ key: fromHex(key), sparse: true })
   const connection = yield* NetworkTcp.make().connect({ host: "127.0.0.1", port })
   yield* Effect.fork(Replication.replicate(feed, connection, { live: true }))
-  yield* Effect.all(Array.from({ length: AT_A_TIME }, () => getting(feed)), { concurrency: "unbounded" })
+  yield* Effect.all(
+    Array.from({ length: AT_A_TIME }, () => getting(feed)),
+    { concurrency: "unbounded" }
+  )
 })
 
 const layer = Layer.merge(StorageMemory.layer, CryptoSodium.layer)

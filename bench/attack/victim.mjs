@@ -50,7 +50,9 @@ const program = Effect.gen(function* () {
   }
   const net = NetworkTcp.make()
   const address = { host: "127.0.0.1", port: 0 }
-  const honest = yield* net.listen(address, (connection) => Replication.replicate(feed, connection, { live: true }))
+  const honest = yield* net.listen(address, (connection) =>
+    Replication.replicate(feed, connection, { live: true })
+  )
   const attacked = yield* net.listen(address, serveAttacked(feeds))
   const meter = new Meter()
   process.on("message", (what) => {

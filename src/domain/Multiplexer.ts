@@ -189,7 +189,11 @@ export class Multiplexer {
   get hasMore(): boolean {
     if (this.#problem !== undefined) return true
     if (this.isHeld) return false
-    return this.#nextFrame < this.#frames.length || this.#reader.rest.length > 0 || this.#nextKept < this.#kept.length
+    return (
+      this.#nextFrame < this.#frames.length ||
+      this.#reader.rest.length > 0 ||
+      this.#nextKept < this.#kept.length
+    )
   }
 
   /** What has come, some frames at a time; what is wrong once all before it was given, and then again and again. */
@@ -220,7 +224,7 @@ export class Multiplexer {
     while (this.#nextFrame < this.#frames.length) {
       if (this.#nextFrame === end || bytes >= SOME_BYTES) return undefined
       const frame = this.#frames[this.#nextFrame++]!
-      bytes += frame.body.length
+      bytes += frame.size
       const problem = this.#frame(frame, events)
       if (problem !== undefined) return problem
       if (frame.type === Wire.TYPE.Feed) return undefined
@@ -298,9 +302,7 @@ export class Multiplexer {
 
   #frame(frame: Frame, events: Array<Event>): ProtocolError | undefined {
     const channel = this.#remote.get(frame.channel)
-    // What is kept for long must not keep all that it came with.
-    const body = channel !== undefined && channel.localId < 0 ? frame.body.slice() : frame.body
-    const decoded = Wire.decode(frame.type, body, 0, body.length)
+    const decoded = this.#decode(frame, channel !== undefined && channel.localId < 0)
     if (Either.isLeft(decoded)) {
       const { detail, reason } = decoded.left
       if (frame.type !== Wire.TYPE.Feed) return decoded.left
@@ -322,8 +324,14 @@ export class Multiplexer {
       return undefined
     }
     if (channel.localId >= 0) events.push({ _tag: "Message", channel, message })
-    else return this.#keep(channel, message, frame.body.length)
+    else return this.#keep(channel, message, frame.size)
     return undefined
+  }
+
+  /** What is kept for long must not keep all that it came with. */
+  #decode(frame: Frame, isKept: boolean) {
+    const { bytes, end, size, start, type } = frame
+    return isKept ? Wire.decode(type, bytes.slice(start, end), 0, size) : Wire.decode(type, bytes, start, end)
   }
 
   #opening(id: number, feed: Wire.Feed, events: Array<Event>): ProtocolError | undefined {

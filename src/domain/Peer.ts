@@ -10,7 +10,6 @@ import * as BitfieldRle from "./BitfieldRle.js"
 import { BlockSet } from "./BlockSet.js"
 import { ProtocolError } from "./Errors.js"
 import type { Claim } from "./Proof.js"
-import { RegionList } from "./RegionList.js"
 import { Window } from "./Window.js"
 import type * as Wire from "./Wire.js"
 
@@ -114,7 +113,7 @@ export class Peer {
   /** Regions that we wanted and whose bits are kept; whether the answer has come. */
   readonly #regions = new Map<number, boolean>()
   /** Regions that had nothing more for us: their bits are not kept. */
-  readonly #exhausted = new RegionList()
+  readonly #exhausted = new Set<number>()
 
   constructor(
     readonly options: PeerOptions,
@@ -280,7 +279,10 @@ export class Peer {
     const end = have.start + have.length
     if (end > MOST_BLOCKS) return failed("malformed", `a log of ${end} blocks`)
     this.remoteLength = Math.max(this.remoteLength, end)
-    this.#exhausted.remove(Math.floor(have.start / REGION_BLOCKS), Math.ceil(end / REGION_BLOCKS))
+    for (const region of this.#exhausted) {
+      if (end > region * REGION_BLOCKS && have.start < (region + 1) * REGION_BLOCKS)
+        this.#exhausted.delete(region)
+    }
     this.#setKnown(have.start, end, true)
     return changed
   }

@@ -3,14 +3,14 @@
  * a socket has its turn: what peers can make us do at once takes longer than those may wait. Not even to wait for more bytes is a turn of
  * theirs: a socket reads what has come many times over before it looks up.
  *
- * So the work of all sessions is counted together, in milliseconds, and the event loop has its turn when it comes to `LONGEST`, however many
- * connections it is for. Whoever begins a step asks first (`giveWay`): the time between two turns is `LONGEST` and one step. In it,
- * fibers work by turns of their own, a `SLICE` each, and after it those who worked least come first: a peer that has us do much does not
- * hold up one that asks for little.
+ * So whoever begins a step asks first (`giveWay`). The first to do so sets a timer of no time; until it goes off, the event loop waits for
+ * its turn, and `LONGEST` later all who ask wait for it, too, however many connections they are of: the time between two turns is `LONGEST`
+ * and a step. In it, fibers work by turns of their own, a `SLICE` each, and after it those who worked least come first: a peer that has us
+ * do much does not hold up one that asks for little. Who works now and then never waits.
  */
-import { Clock, Effect } from "effect"
+import { type Clock, Effect } from "effect"
 
-/** Milliseconds of work between two turns of the event loop. */
+/** Milliseconds for which the event loop waits while there is work. */
 const LONGEST = 15
 /** Milliseconds of work of one fiber, before the others that can go on. */
 const SLICE = 3
@@ -21,54 +21,40 @@ interface Waiting {
   readonly go: () => void
 }
 
-/** What all that work by one clock share. */
+/** The event loop, as all see it that work by one clock. */
 class EventLoop {
-  /** Its turns, as far as we waited for them. */
+  /** Its turns, as far as there was work. */
   turns = 0
-  /** Milliseconds of work since the last. */
-  #work = 0
-  /** Up to when work was counted: what two fibers do in the same time is done once. */
-  #counted = Number.NEGATIVE_INFINITY
-  /** All that wait, but the first, who sleeps for them. */
-  readonly #line: Array<Waiting> = []
-  #isAwaited = false
+  /** Since when it waits for one, if it does. */
+  #since: number | undefined
+  #line: Array<Waiting> = []
 
-  get isDue(): boolean {
-    return this.#work >= LONGEST
+  /** Whether it is its turn. */
+  isDue(now: number): boolean {
+    return this.#since !== undefined && now - this.#since >= LONGEST
   }
 
-  /** Counts the work from one time to another; how much of it was not counted yet. */
-  count(from: number, to: number): number {
-    const work = Math.max(0, to - Math.max(from, this.#counted))
-    this.#work += work
-    this.#counted = to
-    return work
+  /** From now on it waits; the effect notes its turn, whoever is interrupted. */
+  watch(now: number): Effect.Effect<unknown> | undefined {
+    if (this.#since !== undefined) return undefined
+    this.#since = now
+    return this.#watched
   }
 
-  /** Ends after its turn, or when somebody else is to wait for it: ask again. A timer each would be many turns of the timers. */
-  turn(work: number): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.#isAwaited) return this.#stand(work)
-      this.#isAwaited = true
-      // Who sleeps is who worked when the time was over: it comes last.
-      return Effect.zipRight(Effect.ensuring(this.#slept, this.#over), Effect.yieldNow())
+  readonly #watched = Effect.forkDaemon(
+    Effect.map(Effect.sleep(0), () => {
+      this.#since = undefined
+      this.turns++
+      const line = this.#line.sort((a, b) => a.work - b.work)
+      this.#line = []
+      for (const { go } of line) go()
     })
-  }
+  )
 
-  readonly #slept: Effect.Effect<void> = Effect.map(Effect.sleep(0), () => {
-    this.#work = 0
-    this.turns++
-  })
-
-  readonly #over: Effect.Effect<void> = Effect.sync(() => {
-    this.#isAwaited = false
-    const line = this.#line.splice(0).sort((a, b) => a.work - b.work)
-    for (const { go } of line) go()
-  })
-
-  /** Who is interrupted is woken all the same, in vain. */
-  #stand(work: number): Effect.Effect<void> {
+  /** Ends after its turn: ask again. Who is interrupted is woken all the same, in vain. */
+  turn(work: number): Effect.Effect<void> {
     return Effect.async((resume) => {
+      if (this.#since === undefined) return resume(Effect.void)
       this.#line.push({ work, go: () => resume(Effect.void) })
     })
   }
@@ -83,28 +69,29 @@ const loopOf = (clock: Clock.Clock): EventLoop => {
 }
 
 export class Turn {
-  /** Up to when its work was counted. */
+  /** Milliseconds of its work, halved at each turn of the event loop; up to when, and up to which turn, it was counted. */
+  #work = 0
   #counted = Number.POSITIVE_INFINITY
+  #turns = 0
   /** Since when it works without a break. */
   #since = Number.NEGATIVE_INFINITY
-  /** Milliseconds of its work, halved at each turn of the event loop; at which turn it was last. */
-  #work = 0
-  #turns = 0
 
   /** Before each step: lets the event loop, or other fibers, have their turn, if it is theirs. */
   readonly giveWay: Effect.Effect<void> = Effect.clockWith((clock) => {
-    const now = this.#count(clock)
     const loop = loopOf(clock)
-    if (loop.isDue) return Effect.zipRight(this.after(loop.turn(this.#work)), this.giveWay)
+    const now = this.#count(clock, loop)
+    if (loop.isDue(now)) return Effect.zipRight(this.after(loop.turn(this.#work)), this.giveWay)
+    const watching = loop.watch(now)
+    if (watching !== undefined) return Effect.asVoid(watching)
     if (now - this.#since < SLICE) return Effect.void
     this.#since = now
-    return this.after(Effect.yieldNow())
+    return Effect.zipRight(this.after(Effect.yieldNow()), this.giveWay)
   })
 
   /** What is no work. */
   after<A, E>(waiting: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.clockWith((clock) => {
-      const before = this.#count(clock)
+      const before = this.#count(clock, loopOf(clock))
       return Effect.map(waiting, (result) => {
         this.#counted = clock.unsafeCurrentTimeMillis()
         // What was there at once was no break.
@@ -114,12 +101,10 @@ export class Turn {
     })
   }
 
-  #count(clock: Clock.Clock): number {
+  #count(clock: Clock.Clock, loop: EventLoop): number {
     const now = clock.unsafeCurrentTimeMillis()
-    const loop = loopOf(clock)
-    this.#work *= 2 ** (this.#turns - loop.turns)
+    this.#work = this.#work * 2 ** (this.#turns - loop.turns) + Math.max(0, now - this.#counted)
     this.#turns = loop.turns
-    this.#work += loop.count(Math.min(this.#counted, now), now)
     this.#counted = now
     return now
   }

@@ -31,10 +31,10 @@ export const writing: (session: Session) => Effect.Effect<never, SessionError> =
           yield* answer(member)
           more ||= member.peer.asks.length > 0
           // Answers of many feeds do not wait for each other.
-          if (port.size >= ANSWER_BYTES) yield* push(session)
+          if (port.size >= ANSWER_BYTES) yield* turn.after(push(session))
         }
       }
-      if (port.size > 0) yield* push(session)
+      if (port.size > 0) yield* turn.after(push(session))
     }
     if (!session.ending && session.isDone) {
       session.ending = true
