@@ -43,7 +43,10 @@ const literal = (bits: Uint8Array, from: number, to: number, out: Uint8Array, of
   return start + to - from
 }
 
-/** Part of a bitfield: `count` bytes from byte `at` on, `literal` if given, else all ones. Zeros are no run. */
+/**
+ * Part of a bitfield: `count` bytes from byte `at` on, `literal` if given, else all ones. Zeros are no part, unless a literal holds them.
+ * `literal` is to be copied, as it is used again.
+ */
 export type VisitRun = (at: number, count: number, literal: Uint8Array | undefined) => void
 
 /**
@@ -57,42 +60,61 @@ export const eachRun = (
 ): Either.Either<number, ProtocolError> => {
   const length = decodedLength(bytes, maxLength)
   if (typeof length !== "number") return Either.left(length)
-  const reader = new Varint.Reader(bytes, 0, bytes.length)
-  let at = 0
-  while (reader.offset < reader.end) {
-    const head = reader.varint()
-    const count = countOf(head)
-    if ((head & 1) === 0) {
-      visit(at, count, bytes.subarray(reader.offset, reader.offset + count))
-      reader.offset += count
-    } else if ((head & 2) !== 0) {
-      visit(at, count, undefined)
-    }
-    at += count
-  }
+  visitRuns(bytes, visit)
   return Either.right(length)
 }
 
 /** The bitfield in a fresh array, as for `eachRun`. */
 export const decode = (bytes: Uint8Array, maxLength: number): Either.Either<Uint8Array, ProtocolError> => {
-  const runs: Array<Parameters<VisitRun>> = []
-  return Either.map(
-    eachRun(bytes, maxLength, (...run) => runs.push(run)),
-    (length) => {
-      const bits = new Uint8Array(length)
-      for (const [at, count, literal] of runs) {
-        if (literal === undefined) bits.fill(0xff, at, at + count)
-        else bits.set(literal, at)
-      }
-      return bits
+  const length = decodedLength(bytes, maxLength)
+  if (typeof length !== "number") return Either.left(length)
+  const bits = new Uint8Array(length)
+  visitRuns(bytes, (at, count, literal) => {
+    if (literal === undefined) bits.fill(0xff, at, at + count)
+    else bits.set(literal, at)
+  })
+  return Either.right(bits)
+}
+
+/** Runs and literals below this many bytes are gathered: a bitfield may be made of nothing else, and a visit costs as much as a hundred bytes. */
+const SHORT = 64
+const MOST_GATHERED = 4096
+
+const visitRuns = (bytes: Uint8Array, visit: VisitRun): void => {
+  const reader = new Varint.Reader(bytes, 0, bytes.length)
+  let gathered: Uint8Array | undefined
+  let size = 0
+  let at = 0
+  const flush = () => {
+    if (size > 0) visit(at - size, size, gathered!.subarray(0, size))
+    size = 0
+  }
+  while (reader.offset < reader.end) {
+    const head = reader.varint()
+    const count = countOf(head)
+    const isLiteral = (head & 1) === 0
+    const value = (head & 2) === 0 ? 0 : 0xff
+    if (count < SHORT) {
+      if (size + count > MOST_GATHERED) flush()
+      gathered ??= new Uint8Array(MOST_GATHERED)
+      for (let i = 0; i < count; i++) gathered[size++] = isLiteral ? bytes[reader.offset + i]! : value
+    } else {
+      flush()
+      if (isLiteral) visit(at, count, bytes.subarray(reader.offset, reader.offset + count))
+      else if (value !== 0) visit(at, count, undefined)
     }
-  )
+    if (isLiteral) reader.offset += count
+    at += count
+  }
+  flush()
 }
 
 /** Bytes that a head stands for. Bit operators see the low 32 bits of a number, which are all that `& 3` needs. */
 const countOf = (head: number): number => ((head & 1) === 0 ? head / 2 : (head - (head & 3)) / 4)
 
+/** Each byte may be a literal of its own, and the encoder's choices take far less; what takes more is made of runs of nothing. */
 const decodedLength = (bytes: Uint8Array, maxLength: number): number | ProtocolError => {
+  if (bytes.length > 2 * maxLength + 16) return tooLarge(maxLength)
   const reader = new Varint.Reader(bytes, 0, bytes.length)
   let length = 0
   while (reader.offset < reader.end) {

@@ -105,11 +105,25 @@ export class FrameWriter {
   }
 }
 
-export interface Frame {
-  readonly channel: number
-  readonly type: number
-  /** A view of the bytes that were read, or of a frame's own bytes when it came in parts. */
-  readonly body: Uint8Array
+/** A frame: its body is `bytes` from `start` to `end`, of what was read, or of its own when it came in parts. */
+export class Frame {
+  constructor(
+    readonly channel: number,
+    readonly type: number,
+    readonly bytes: Uint8Array,
+    readonly start: number,
+    readonly end: number
+  ) {}
+
+  get size(): number {
+    return this.end - this.start
+  }
+
+  /** A view, which costs more than all else of a small frame. */
+  get body(): Uint8Array {
+    const { bytes, size, start } = this
+    return new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
+  }
 }
 
 /** Parts of a frame that are kept apart: 8 MB that come in 64 KB fit, and joining them early costs little. */
@@ -262,8 +276,7 @@ export class FrameReader {
     if (channel >= this.#maxChannels) {
       return this.#fail("too-many", "channel", `channel ${channel} of at most ${this.#maxChannels}`)
     }
-    const body = new Uint8Array(bytes.buffer, bytes.byteOffset + reader.offset, end - reader.offset)
-    frames.push({ channel, type, body })
+    frames.push(new Frame(channel, type, bytes, reader.offset, end))
   }
 
   #fail(reason: ProtocolError["reason"], about: ProtocolError["about"], detail: string): void {

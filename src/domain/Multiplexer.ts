@@ -58,6 +58,12 @@ export interface MultiplexerOptions {
 const MOST_EARLY = 17
 const MOST_EARLY_BYTES = 1024 * 1024
 
+/** Frames, and bytes of them, that are decoded at a time: what one message makes us do may be a thousand times what it is to read it. */
+const SOME_FRAMES = 128
+const SOME_BYTES = 16_384
+/** Arrays that are looked at for the next frame at a time, `SOME_STEPS` of each at most. */
+const SOME_PARTS = 16
+
 type Result = Either.Either<ReadonlyArray<Event>, ProtocolError>
 
 export class Multiplexer {
@@ -73,8 +79,9 @@ export class Multiplexer {
   #clear: Array<Uint8Array> = []
   #encrypt: StreamCipher | undefined
   #decrypt: StreamCipher | undefined
-  /** What has come and was not looked at yet. */
+  /** What has come; those before `nextKept` were looked at. */
   #kept: Array<Uint8Array> = []
+  #nextKept = 0
   /** Frames that were read; those up to `nextFrame` have become events. */
   #frames: ReadonlyArray<Frame> = []
   #nextFrame = 0
@@ -190,7 +197,11 @@ export class Multiplexer {
   get hasMore(): boolean {
     if (this.#problem !== undefined) return true
     if (this.isHeld) return false
-    return this.#nextFrame < this.#frames.length || this.#reader.rest.length > 0 || this.#kept.length > 0
+    return (
+      this.#nextFrame < this.#frames.length ||
+      this.#reader.rest.length > 0 ||
+      this.#nextKept < this.#kept.length
+    )
   }
 
   /** What has come, some frames at a time; what is wrong once all before it was given, and then again and again. */
@@ -216,8 +227,12 @@ export class Multiplexer {
       const problem = this.#readFrames(events)
       if (problem !== undefined) return problem
     }
+    let bytes = 0
+    const end = this.#nextFrame + SOME_FRAMES
     while (this.#nextFrame < this.#frames.length) {
+      if (this.#nextFrame === end || bytes >= SOME_BYTES) return undefined
       const frame = this.#frames[this.#nextFrame++]!
+      bytes += frame.size
       const problem = this.#frame(frame, events)
       if (problem !== undefined) return problem
       if (frame.type === Wire.TYPE.Feed) return undefined
@@ -229,20 +244,33 @@ export class Multiplexer {
 
   /** Reads the next bytes into frames; the first frame becomes an event at once, as those after it are encrypted. */
   #readFrames(events: Array<Event>): ProtocolError | undefined {
-    let bytes = this.#reader.rest
-    if (bytes.length === 0) {
-      const next = this.#kept.shift()
-      if (next === undefined) return undefined
-      if (this.#theirs === undefined) return this.#readFirst(next, events)
-      const problem = this.options.encrypt ? this.#decryptNext(next) : undefined
-      if (problem !== undefined) return problem
-      bytes = next
+    // A frame may come in any number of parts.
+    for (let part = 0; part < SOME_PARTS && this.#frames.length === 0; part++) {
+      let bytes = this.#reader.rest
+      if (bytes.length === 0) {
+        const next = this.#takeKept()
+        if (next === undefined) return undefined
+        if (this.#theirs === undefined) return this.#readFirst(next, events)
+        const problem = this.options.encrypt ? this.#decryptNext(next) : undefined
+        if (problem !== undefined) return problem
+        bytes = next
+      }
+      const frames = this.#reader.read(bytes, SOME_STEPS)
+      if (Either.isLeft(frames)) return frames.left
+      this.#frames = frames.right
+      this.#nextFrame = 0
     }
-    const frames = this.#reader.read(bytes, SOME_STEPS)
-    if (Either.isLeft(frames)) return frames.left
-    this.#frames = frames.right
-    this.#nextFrame = 0
     return undefined
+  }
+
+  /** In as many steps as there are arrays: who sends byte by byte makes many of them. */
+  #takeKept(): Uint8Array | undefined {
+    const next = this.#kept[this.#nextKept++]
+    if (this.#nextKept >= this.#kept.length) {
+      this.#kept = []
+      this.#nextKept = 0
+    }
+    return next
   }
 
   #readFirst(bytes: Uint8Array, events: Array<Event>): ProtocolError | undefined {
@@ -250,7 +278,10 @@ export class Multiplexer {
     if (Either.isLeft(first)) return first.left
     if (first.right === undefined) return undefined
     const { frame, rest } = first.right
-    if (rest.length > 0) this.#kept.unshift(rest)
+    if (rest.length > 0) {
+      this.#kept = [rest, ...this.#kept.slice(this.#nextKept)]
+      this.#nextKept = 0
+    }
     if (frame.type === Wire.TYPE.Feed) return this.#frame(frame, events)
     const detail = "the first message opens no feed"
     return new ProtocolError({ reason: "malformed", about: "opening", detail })
@@ -279,9 +310,7 @@ export class Multiplexer {
 
   #frame(frame: Frame, events: Array<Event>): ProtocolError | undefined {
     const channel = this.#remote.get(frame.channel)
-    // What is kept for long must not keep all that it came with.
-    const body = channel !== undefined && channel.localId < 0 ? frame.body.slice() : frame.body
-    const decoded = Wire.decode(frame.type, body, 0, body.length)
+    const decoded = this.#decode(frame, channel !== undefined && channel.localId < 0)
     if (Either.isLeft(decoded)) {
       const { detail, reason } = decoded.left
       if (frame.type !== Wire.TYPE.Feed) return decoded.left
@@ -303,8 +332,14 @@ export class Multiplexer {
       return undefined
     }
     if (channel.localId >= 0) events.push({ _tag: "Message", channel, message })
-    else return this.#keep(channel, message, frame.body.length)
+    else return this.#keep(channel, message, frame.size)
     return undefined
+  }
+
+  /** What is kept for long must not keep all that it came with. */
+  #decode(frame: Frame, isKept: boolean) {
+    const { bytes, end, size, start, type } = frame
+    return isKept ? Wire.decode(type, bytes.slice(start, end), 0, size) : Wire.decode(type, bytes, start, end)
   }
 
   #opening(id: number, feed: Wire.Feed, events: Array<Event>): ProtocolError | undefined {

@@ -14,6 +14,9 @@ const FIXED64 = 1
 const BYTES = 2
 const FIXED32 = 5
 
+/** Fields of a message and of those in it; one with as many nodes as it may have comes to half of that. */
+const MAX_FIELDS = 32_768
+
 /** Bytes of 64 bits, in groups of seven. */
 const LONGEST_VARINT = 10
 
@@ -58,6 +61,7 @@ export class FieldReader {
   field = 0
   problem: ProtocolError | undefined = undefined
   private wire = 0
+  private count = 0
 
   constructor(bytes: Uint8Array, start: number, end: number) {
     this.reader = new Varint.Reader(bytes, start, end)
@@ -71,6 +75,7 @@ export class FieldReader {
   /** Moves to the next field; false at the end and after a problem. */
   next(): boolean {
     if (this.reader.offset >= this.reader.end) return false
+    if (++this.count > MAX_FIELDS) return this.fail("too-large", `more than ${MAX_FIELDS} fields`)
     const tag = this.reader.varint()
     if (tag < 0) return this.fail("malformed", "a field has no number")
     this.wire = tag & 7

@@ -33,8 +33,7 @@ class TcpConnection extends SocketDuplex {
   ) {
     super(socket, remote)
     socket.on("data", (chunk: Buffer) => {
-      this.arrived(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length))
-      if (this.waiting >= this.bufferSize) socket.pause()
+      this.received(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length))
     })
     socket.on("end", () => this.ended())
     socket.on("error", (cause) => this.broke(faultOf(cause)))
@@ -51,6 +50,10 @@ class TcpConnection extends SocketDuplex {
     this.socket.end((error?: Error | null) => {
       if (error === undefined || error === null) this.finished()
     })
+  }
+
+  protected pause(): void {
+    this.socket.pause()
   }
 
   protected resume(): void {

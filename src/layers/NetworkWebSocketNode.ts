@@ -46,8 +46,7 @@ class WebSocketConnection extends SocketDuplex {
     super(socket, remote)
     webSocket.on("message", (data: Buffer, isBinary) => {
       if (!isBinary) return this.broke({ reason: "io", cause: new Error("a text message") })
-      this.arrived(new Uint8Array(data.buffer, data.byteOffset, data.length))
-      if (this.waiting >= this.bufferSize) webSocket.pause()
+      this.received(new Uint8Array(data.buffer, data.byteOffset, data.length))
     })
     webSocket.on("error", (cause) => this.broke(faultOf(cause)))
     webSocket.on("close", (code) => {
@@ -73,6 +72,10 @@ class WebSocketConnection extends SocketDuplex {
     this.socket.end((error?: Error | null) => {
       if (error === undefined || error === null) this.finished()
     })
+  }
+
+  protected pause(): void {
+    this.webSocket.pause()
   }
 
   protected resume(): void {

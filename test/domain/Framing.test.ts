@@ -25,7 +25,8 @@ const frame = (channel: number, type: number, body: Uint8Array): Uint8Array => {
   return concat([varint(header.length + body.length), header, body])
 }
 
-const plain = ({ body, channel, type }: Frame) => `${channel}/${type} ${toHex(body)}`
+const plain = ({ body, channel, type }: Pick<Frame, "body" | "channel" | "type">) =>
+  `${channel}/${type} ${toHex(body)}`
 
 /** What a reader makes of `parts`, one after another: its frames, then the reason of its error. */
 const readAll = (parts: ReadonlyArray<Uint8Array>, reader = new FrameReader()): ReadonlyArray<string> =>

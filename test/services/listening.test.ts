@@ -116,7 +116,7 @@ describe("origins", () => {
       const claims = yield* Effect.forEach([7, 1, 1, 10], (index) =>
         Effect.map(from.proof(index), (proof) => ({ index, proof, block: blocks[index]! }))
       )
-      yield* putAll(coreOf(feed), claims, peer)
+      yield* putAll(coreOf(feed), claims, { from: peer })
       expect(
         heard.map(([event, origin]) => [event._tag === "Download" ? event.index : event._tag, origin])
       ).toEqual([

@@ -38,6 +38,11 @@ export abstract class Duplex implements Connection {
   #arrays: Array<Uint8Array> = []
   /** Bytes that have arrived and were not pulled. */
   protected waiting = 0
+  /** In how many arrays. */
+  protected get waitingArrays(): number {
+    return this.#arrays.length
+  }
+
   #hasEnded = false
   #isEnding = false
   #isFinished = false

@@ -5,7 +5,24 @@ import { Duplex } from "./Duplex.js"
 /** Bytes pushed, over all connections, before the event loop gets its turn: pushes that never wait must not keep all others waiting. */
 const TURN_BYTES = 4 * 1024 * 1024
 
+/** Bytes that arrive, over all connections, before the event loop goes on: each socket would be read until it is empty, or its buffer full. */
+const ARRIVAL_BYTES = 2 * 1024 * 1024
+
+/** What an array takes, beside its bytes: who sends byte by byte has us keep as many arrays. */
+const ARRAY_BYTES = 256
+
 let pushedSinceTurn = 0
+let arrivedSinceTurn = 0
+/** Connections that are not read until then. */
+const halted = new Set<SocketDuplex>()
+let arrivalTurn: NodeJS.Immediate | undefined
+
+const goOn = (): void => {
+  arrivalTurn = undefined
+  arrivedSinceTurn = 0
+  for (const one of halted) one.goOn()
+  halted.clear()
+}
 
 export abstract class SocketDuplex extends Duplex {
   #turn: NodeJS.Immediate | undefined
@@ -28,6 +45,27 @@ export abstract class SocketDuplex extends Duplex {
       this.#arrival = undefined
       wake()
     })
+  }
+
+  /** Bytes that may have arrived and not been pulled. */
+  abstract readonly bufferSize: number
+  protected abstract pause(): void
+
+  /** The socket has read something. */
+  protected received(array: Uint8Array): void {
+    this.arrived(array)
+    arrivedSinceTurn += array.length
+    arrivalTurn ??= setImmediate(goOn)
+    if (arrivedSinceTurn >= ARRIVAL_BYTES) halted.add(this)
+    if (this.#isFull || arrivedSinceTurn >= ARRIVAL_BYTES) this.pause()
+  }
+
+  get #isFull(): boolean {
+    return this.waiting + ARRAY_BYTES * this.waitingArrays >= this.bufferSize
+  }
+
+  goOn(): void {
+    if (!this.#isFull) this.resume()
   }
 
   /** Writes one array: a part of what the socket is corked for. */
@@ -55,6 +93,7 @@ export abstract class SocketDuplex extends Duplex {
   }
 
   protected destroy(): void {
+    halted.delete(this)
     clearImmediate(this.#turn)
     clearImmediate(this.#arrival)
   }

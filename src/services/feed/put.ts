@@ -40,20 +40,24 @@ export type PutError =
 export const put = (core: FeedCore, claim: Proof.Claim): Effect.Effect<void, PutError> =>
   putAll(core, [claim])
 
-/**
- * Verifies the claims in order and stores them; at one that fails it stops, with those before it stored. `from` is told to the
- * `onwrite` hook and to listeners.
- */
+export interface PutOptions {
+  /** Told to the `onwrite` hook and to listeners. */
+  readonly from?: unknown
+  /** Run between two claims: hashing is slow where it is not native, and others have something to do, too. */
+  readonly pause?: Effect.Effect<void>
+}
+
+/** Verifies the claims in order and stores them; at one that fails it stops, with those before it stored. */
 export const putAll = (
   core: FeedCore,
   claims: ReadonlyArray<Proof.Claim>,
-  from?: unknown
-): Effect.Effect<void, PutError> => core.writer.exclusive(putInTurn(core, claims, from))
+  options: PutOptions = {}
+): Effect.Effect<void, PutError> => core.writer.exclusive(putInTurn(core, claims, options))
 
 const putInTurn = Effect.fnUntraced(function* (
   core: FeedCore,
   claims: ReadonlyArray<Proof.Claim>,
-  from: unknown
+  { from, pause }: PutOptions
 ) {
   yield* whileStorable(core)
   const known = new Verified.KnownNodes(core.bitfield)
@@ -62,7 +66,13 @@ const putInTurn = Effect.fnUntraced(function* (
   const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
   let batch = new Verified.Batch(core.tip)
   let failure: PutError | undefined
+  let hashed = 0
   for (const claim of claims) {
+    if (hashed >= PAUSE_BYTES && pause !== undefined) {
+      hashed = 0
+      yield* pause
+    }
+    hashed += costOf(claim)
     // No effect a claim, unless it needs one: most build on the claim before.
     const step =
       verifyAtOnce(core, blake2b, claim, known, batch) ??
@@ -82,6 +92,17 @@ const putInTurn = Effect.fnUntraced(function* (
   if (batch.size > 0) yield* commit(core, batch.change(core.bitfield, sourceOf(core, from)))
   if (failure !== undefined) return yield* Effect.fail(failure)
 })
+
+/** Bytes that are hashed between two pauses. */
+const PAUSE_BYTES = 128 * 1024
+/** What a node of a proof costs, and a signature. */
+const NODE_BYTES = 512
+const SIGNATURE_BYTES = PAUSE_BYTES
+
+const costOf = ({ block, proof }: Proof.Claim): number =>
+  (block?.length ?? 0) +
+  NODE_BYTES * (1 + proof.nodes.length) +
+  (proof.signature === undefined ? 0 : SIGNATURE_BYTES)
 
 /** Of whom the blocks come, when somebody listens for that. */
 const sourceOf = (core: FeedCore, from: unknown) => (core.originListeners > 0 ? { from } : undefined)

@@ -32,7 +32,7 @@ interface Planned {
 }
 
 /**
- * Answers what is asked, in that order, until the blocks come to `mostBytes` (at least one is answered). The arrays are the caller's.
+ * Answers what is asked, in that order, as far as may be read in one go: until the blocks come to `mostBytes`, say (at least one is answered). The arrays are the caller's.
  * A block whose stored bytes are lost counts as missing.
  */
 export const serve: (
@@ -47,15 +47,20 @@ export const serve: (
   yield* whileOpen(core)
   const planned: Array<Planned> = []
   const missingAt: Array<number> = []
-  for (const [place, ask] of asked.entries()) {
+  let looked = 0
+  for (let nodes = 0; looked < asked.length && nodes < MOST_NODES; looked++) {
+    const ask = asked[looked]!
     const held = ask.hash || core.bitfield.has(ask.index)
     const plan = held ? TreeIndex.proofPlan(core.bitfield, ask.index, ask) : undefined
-    if (plan === undefined) missingAt.push(place)
-    else planned.push({ ask, at: place, plan })
+    if (plan === undefined) missingAt.push(looked)
+    else {
+      planned.push({ ask, at: looked, plan })
+      nodes += plan.nodes.length
+    }
   }
   const blocks = yield* readBlocks(core, planned, mostBytes)
   const answered = planned.slice(0, blocks.length)
-  const count = planned[blocks.length]?.at ?? asked.length
+  const count = planned[blocks.length]?.at ?? looked
   const nodes = yield* readNodes(
     core.files,
     answered.flatMap(({ plan }) => plan.nodes)
@@ -83,9 +88,10 @@ export const serve: (
   return { count, claims, missing }
 })
 
-/** What a read costs, and a leaf with its proof, in bytes of blocks: a thousand from all over the log are not read in one go. */
-const READ_BYTES = 16_384
-const LEAF_BYTES = 4096
+/** What a read costs, in bytes of blocks: a thousand from all over the log are not read in one go. */
+const READ_BYTES = 32_768
+/** Nodes of proofs that are read in one go, each from a place of its own at worst. */
+const MOST_NODES = 512
 
 const isWhole = (nodes: ReadonlyArray<TreeNode | undefined>): nodes is ReadonlyArray<TreeNode> =>
   !nodes.includes(undefined)
@@ -101,7 +107,6 @@ const readBlocks = Effect.fnUntraced(function* (
     const { ask } = planned[blocks.length]!
     if (ask.hash) {
       blocks.push(undefined)
-      bytes += LEAF_BYTES
       continue
     }
     let end = ask.index + 1

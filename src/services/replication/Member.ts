@@ -228,8 +228,15 @@ export class Member implements Participant {
     this.#dirty = false
     if (this.peer.downloading) {
       const { downloads } = this.swarm
+      // Each is looked at once, however many others want its place.
+      const exhausted = new Map<number, boolean>()
+      const isExhausted = (region: number): boolean => {
+        const known = exhausted.get(region) ?? downloads.isExhausted(this.peer, region)
+        exhausted.set(region, known)
+        return known
+      }
       for (const region of downloads.regions(this.peer)) {
-        this.perform(this.peer.wantRegion(region, (one) => downloads.isExhausted(this.peer, one)))
+        this.perform(this.peer.wantRegion(region, isExhausted))
       }
       for (const { index, bytes, hash } of downloads.fill(this.peer, now)) {
         this.peer.requested(index, hash, bytes, now)

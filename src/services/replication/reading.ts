@@ -46,6 +46,7 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
 const handle = Effect.fnUntraced(function* (session: Session, turn: Turn, answer: Answer) {
   const { port } = session
   while (true) {
+    yield* turn.giveWay
     const events = port.more()
     if (Either.isLeft(events)) return yield* events.left
     if (events.right.length > 0) {
@@ -54,7 +55,6 @@ const handle = Effect.fnUntraced(function* (session: Session, turn: Turn, answer
       if (Either.isLeft(asked)) return yield* asked.left
       for (const channel of asked.right) yield* answer(channel)
     }
-    yield* turn.giveWay
     if (!port.hasMore) return
   }
 })
@@ -66,12 +66,14 @@ const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
   member.storing = true
   let next = 0
   while (next < claims.length) {
+    yield* turn.giveWay
     const batch = takeBatch(member, claims, next)
-    const stored = yield* Effect.either(putAll(core, batch.claims, member.info))
+    const stored = yield* Effect.either(
+      putAll(core, batch.claims, { from: member.info, pause: turn.giveWay })
+    )
     // Before anybody else has a turn: who heard that the block is here may look whether we said so.
     acknowledge(member, batch.claims)
     if (Either.isRight(stored)) recycle(member, batch.claims)
-    yield* turn.giveWay
     next = batch.next
     if (Either.isLeft(stored)) {
       const { left } = stored

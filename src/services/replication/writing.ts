@@ -23,9 +23,9 @@ export const writing: (session: Session) => Effect.Effect<never, SessionError> =
     yield* turn.after(session.work.wait)
     for (let more = true; more;) {
       more = false
-      const now = yield* Clock.currentTimeMillis
       for (const member of session.members.values()) {
-        member.write(now)
+        yield* turn.giveWay
+        member.write(yield* Clock.currentTimeMillis)
         member.peer.dropCancelled()
         if (member.peer.asks.length > 0) {
           yield* answer(member)
@@ -35,7 +35,6 @@ export const writing: (session: Session) => Effect.Effect<never, SessionError> =
         }
       }
       if (port.size > 0) yield* turn.after(push(session))
-      yield* turn.giveWay
     }
     if (!session.ending && session.isDone) {
       session.ending = true
