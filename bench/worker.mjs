@@ -12,8 +12,9 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { buildFixture, sizes } from "./fixtures.mjs"
 import { serveFor } from "./replication.mjs"
-import { buildFixture, sizes, workloads } from "./workloads.mjs"
+import { workloads } from "./workloads.mjs"
 
 const { values: args } = parseArgs({
   options: {
@@ -34,17 +35,16 @@ const loadContender = async (name) => {
   return load()
 }
 
+const sizeFor = ({ pace = "full" }) => (args.quick ? sizes.quick : sizes[pace])
+
 const measure = async (contender, workload, dir) => {
-  const size = args.quick ? sizes.quick : sizes.full
+  const size = sizeFor(contender)
   const context = { open: contender.open, dir, size, contender, name: args.contender }
-  if (args.build) {
-    await buildFixture(workload.fixture, context)
-    return { workload: workload.name, contender: args.contender, built: workload.fixture }
-  }
-  const { ops, bytes, seconds } = await workload.run(context)
+  const what = { workload: workload.name, contender: args.contender }
+  if (args.build) return { ...what, ...(await buildFixture(workload.fixture, context)) }
+  const measured = await (contender.limitOf?.(workload.name, context) ?? workload.run(context))
   const rssMB = Math.round(process.resourceUsage().maxRSS / 1024)
-  const { crypto } = contender
-  return { workload: workload.name, contender: args.contender, ops, bytes, seconds, rssMB, crypto }
+  return { ...what, ...measured, rssMB, crypto: contender.crypto }
 }
 
 const inOwnDirectory = async (contender, workload) => {
@@ -53,8 +53,8 @@ const inOwnDirectory = async (contender, workload) => {
   process.once("exit", remove)
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1))
   if (workload.fixture !== undefined) {
-    const size = args.quick ? sizes.quick : sizes.full
-    await buildFixture(workload.fixture, { open: contender.open, dir, size })
+    const size = sizeFor(contender)
+    await buildFixture(workload.fixture, { open: contender.open, dir, size, contender })
   }
   return measure(contender, workload, dir)
 }
@@ -62,8 +62,8 @@ const inOwnDirectory = async (contender, workload) => {
 const main = async () => {
   const contender = await loadContender(args.contender)
   if (args.probe) {
-    const { version, crypto, supports, fixturesOf } = contender
-    return { contender: args.contender, version, crypto, supports, fixturesOf }
+    const { version, crypto, supports, fixturesOf, limited, pace = "full" } = contender
+    return { contender: args.contender, version, crypto, supports, fixturesOf, limited, pace }
   }
   if (args.serve) return serveFor(contender, args.dir, print)
   const workload = workloads.find(({ name }) => name === args.workload)

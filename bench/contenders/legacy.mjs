@@ -127,7 +127,7 @@ const open = async (hypercore, dir) => {
 /** What the benchmark drives, on a `hypercore` of either make. */
 export const contender = (hypercore, about) => ({
   ...about,
-  supports: ["audit"],
+  supports: ["audit", "sleep"],
   open: (dir) => open(hypercore, dir),
   replicate: (feed, to) => replicate(hypercore, feed, to),
   serve,
