@@ -21,13 +21,13 @@ export const probe = async (names) => {
   return available
 }
 
-const median = (numbers) => {
+export const median = (numbers) => {
   const sorted = numbers.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-const rotated = (list, by) => list.map((_, i) => list[(i + by) % list.length])
+export const rotated = (list, by) => list.map((_, i) => list[(i + by) % list.length])
 
 /** Feeds that are built when first asked for, and kept until `drop`. */
 const makeLibrary = (contenders, root, quick) => {

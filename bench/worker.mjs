@@ -12,6 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { curves } from "./curves.mjs"
 import { buildFixture, sizes } from "./fixtures.mjs"
 import { serveFor } from "./replication.mjs"
 import { workloads } from "./workloads.mjs"
@@ -24,7 +25,9 @@ const { values: args } = parseArgs({
     build: { type: "boolean", default: false },
     probe: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
-    serve: { type: "boolean", default: false }
+    serve: { type: "boolean", default: false },
+    length: { type: "string" },
+    peers: { type: "string" }
   }
 })
 
@@ -39,7 +42,8 @@ const sizeFor = ({ pace = "full" }) => (args.quick ? sizes.quick : sizes[pace])
 
 const measure = async (contender, workload, dir) => {
   const size = sizeFor(contender)
-  const context = { open: contender.open, dir, size, contender, name: args.contender }
+  const [length, peers] = [Number(args.length), Number(args.peers)]
+  const context = { open: contender.open, dir, size, contender, name: args.contender, length, peers }
   const what = { workload: workload.name, contender: args.contender }
   if (args.build) return { ...what, ...(await buildFixture(workload.fixture, context)) }
   const measured = await (contender.limitOf?.(workload.name, context) ?? workload.run(context))
@@ -66,7 +70,7 @@ const main = async () => {
     return { contender: args.contender, version, crypto, supports, fixturesOf, limited, pace }
   }
   if (args.serve) return serveFor(contender, args.dir, print)
-  const workload = workloads.find(({ name }) => name === args.workload)
+  const workload = [...workloads, ...curves].find(({ name }) => name === args.workload)
   if (workload === undefined) throw new Error(`there is no workload "${args.workload}"`)
   return args.dir === undefined ? inOwnDirectory(contender, workload) : measure(contender, workload, args.dir)
 }

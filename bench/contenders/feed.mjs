@@ -25,6 +25,18 @@ const replicate = (services, { feed }, to) =>
     })
   }).pipe(Effect.scoped, Effect.provide(services), Effect.runPromise)
 
+/** Fetches blocks into a new sparse feed in directory `to`, over `peers` connections to an open one. */
+const replicateRange = (services, { feed }, to, { end, peers, start }) =>
+  Effect.gen(function* () {
+    const copy = yield* Feed.open({ path: pathOf(to), key: feed.key, sparse: true })
+    for (let i = 0; i < peers; i++) {
+      const [left, right] = yield* NetworkMemory.pair()
+      yield* Effect.forkScoped(Replication.replicate(feed, left, { live: true }))
+      yield* Effect.forkScoped(Replication.replicate(copy, right, { live: true }))
+    }
+    yield* copy.download({ start, end })
+  }).pipe(Effect.scoped, Effect.provide(services), Effect.runPromise)
+
 /** Serves an open feed over TCP until the process ends. */
 const serve = async ({ feed }) => {
   const scope = await Effect.runPromise(Scope.make())
@@ -105,6 +117,7 @@ export const contender = async (crypto, about) => {
     ...about,
     open: (directory) => openFeed(services, directory),
     replicate: (feed, to) => replicate(services, feed, to),
+    replicateRange: (feed, to, range) => replicateRange(services, feed, to, range),
     serve,
     clone: (to, key, port) => clone(services, to, key, port)
   }
