@@ -12,8 +12,10 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { curves } from "./curves.mjs"
+import { buildFixture, sizes } from "./fixtures.mjs"
 import { serveFor } from "./replication.mjs"
-import { buildFixture, sizes, workloads } from "./workloads.mjs"
+import { workloads } from "./workloads.mjs"
 
 const { values: args } = parseArgs({
   options: {
@@ -23,7 +25,9 @@ const { values: args } = parseArgs({
     build: { type: "boolean", default: false },
     probe: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
-    serve: { type: "boolean", default: false }
+    serve: { type: "boolean", default: false },
+    length: { type: "string" },
+    peers: { type: "string" }
   }
 })
 
@@ -34,17 +38,17 @@ const loadContender = async (name) => {
   return load()
 }
 
+const sizeFor = ({ pace = "full" }) => (args.quick ? sizes.quick : sizes[pace])
+
 const measure = async (contender, workload, dir) => {
-  const size = args.quick ? sizes.quick : sizes.full
-  const context = { open: contender.open, dir, size, contender, name: args.contender }
-  if (args.build) {
-    await buildFixture(workload.fixture, context)
-    return { workload: workload.name, contender: args.contender, built: workload.fixture }
-  }
-  const { ops, bytes, seconds } = await workload.run(context)
+  const size = sizeFor(contender)
+  const [length, peers] = [Number(args.length), Number(args.peers)]
+  const context = { open: contender.open, dir, size, contender, name: args.contender, length, peers }
+  const what = { workload: workload.name, contender: args.contender }
+  if (args.build) return { ...what, ...(await buildFixture(workload.fixture, context)) }
+  const measured = await (contender.limitOf?.(workload.name, context) ?? workload.run(context))
   const rssMB = Math.round(process.resourceUsage().maxRSS / 1024)
-  const { crypto } = contender
-  return { workload: workload.name, contender: args.contender, ops, bytes, seconds, rssMB, crypto }
+  return { ...what, ...measured, rssMB, crypto: contender.crypto }
 }
 
 const inOwnDirectory = async (contender, workload) => {
@@ -53,8 +57,8 @@ const inOwnDirectory = async (contender, workload) => {
   process.once("exit", remove)
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1))
   if (workload.fixture !== undefined) {
-    const size = args.quick ? sizes.quick : sizes.full
-    await buildFixture(workload.fixture, { open: contender.open, dir, size })
+    const size = sizeFor(contender)
+    await buildFixture(workload.fixture, { open: contender.open, dir, size, contender })
   }
   return measure(contender, workload, dir)
 }
@@ -62,11 +66,11 @@ const inOwnDirectory = async (contender, workload) => {
 const main = async () => {
   const contender = await loadContender(args.contender)
   if (args.probe) {
-    const { version, crypto, supports, fixturesOf } = contender
-    return { contender: args.contender, version, crypto, supports, fixturesOf }
+    const { version, crypto, supports, fixturesOf, limited, pace = "full" } = contender
+    return { contender: args.contender, version, crypto, supports, fixturesOf, limited, pace }
   }
   if (args.serve) return serveFor(contender, args.dir, print)
-  const workload = workloads.find(({ name }) => name === args.workload)
+  const workload = [...workloads, ...curves].find(({ name }) => name === args.workload)
   if (workload === undefined) throw new Error(`there is no workload "${args.workload}"`)
   return args.dir === undefined ? inOwnDirectory(contender, workload) : measure(contender, workload, args.dir)
 }

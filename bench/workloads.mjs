@@ -7,98 +7,12 @@
  *   size        the sizes in force (full or quick)
  * and returns `{ ops, bytes, seconds }` of the timed section alone.
  */
-import { closeSync, mkdirSync, openSync, rmSync, unlinkSync, writeSync } from "node:fs"
+import { rmSync } from "node:fs"
 import { join } from "node:path"
+import { GB, KB, blocksOf, expect, indices } from "./fixtures.mjs"
+import { ofIdleFeeds, ofOneFeed } from "./memory.mjs"
+import { touchPageCache } from "./pageCache.mjs"
 import { inProcess, overTcp } from "./replication.mjs"
-
-const KB = 1024
-const GB = 1024 * 1024 * 1024
-
-/** Sizes of a full run, and of `--quick`. */
-export const sizes = {
-  full: {
-    seconds: 1,
-    warmup: 0.3,
-    getWarmup: 1, // longer, as a feed's caches fill while blocks are got
-    small: 100_000,
-    large: 2_048,
-    audit: 10_000,
-    batch: 100_000,
-    replica: 20_000
-  },
-  quick: {
-    seconds: 0.3,
-    warmup: 0.1,
-    getWarmup: 0.1,
-    small: 10_000,
-    large: 256,
-    audit: 1_000,
-    batch: 20_000,
-    replica: 2_000
-  }
-}
-
-// ---------------------------------------------------------------------------------------------
-// Data, the same for every contender
-
-/** Numerical Recipes' linear congruential generator: the same numbers on every run. */
-const lcg = (seed) => {
-  let state = seed >>> 0
-  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0)
-}
-
-/** The generator's low bits have short periods, so an index is taken from its high bits. */
-const indices = (seed, length) => {
-  const random = lcg(seed)
-  return () => Math.floor((random() / 0x1_0000_0000) * length)
-}
-
-/** Blocks which do not compress, made before anything is timed and used in rotation. */
-const blocks = (size, count) => {
-  const random = lcg(size)
-  const pool = Array.from({ length: count }, () => {
-    const block = Buffer.allocUnsafe(size)
-    for (let i = 0; i < size; i += 4) block.writeUInt32LE(random(), i)
-    return block
-  })
-  return (index) => pool[index % count]
-}
-
-const POOL = new Map([
-  [32, 1_024],
-  [512, 1_024],
-  [64 * KB, 64]
-])
-
-const blocksOf = (size) => blocks(size, POOL.get(size))
-
-// ---------------------------------------------------------------------------------------------
-// Feeds prepared once per contender, which the reading workloads then share
-
-export const fixtures = {
-  small: { blockSize: 512, length: (size) => size.small, batch: 1_000 },
-  large: { blockSize: 64 * KB, length: (size) => size.large, batch: 16 },
-  audit: { blockSize: 512, length: (size) => size.audit, batch: 1_000 },
-  replica: { blockSize: 512, length: (size) => size.replica, batch: 1_000 },
-  million: { blockSize: 32, length: () => 1_000_000, batch: 10_000 }
-}
-
-export const buildFixture = async (name, { open, dir, size }) => {
-  const { blockSize, length: lengthOf, batch } = fixtures[name]
-  const length = lengthOf(size)
-  const block = blocksOf(blockSize)
-  const feed = await open(dir)
-  let appended = 0
-  await feed.appendBatches(() => {
-    if (appended >= length) return undefined
-    const count = Math.min(batch, length - appended)
-    const from = appended
-    appended += count
-    return Array.from({ length: count }, (_, i) => block(from + i))
-  })
-  expect(feed.length === length, `built ${feed.length} blocks instead of ${length}`)
-  await feed.close()
-}
 
 // ---------------------------------------------------------------------------------------------
 // Time
@@ -118,28 +32,6 @@ const timed = async (work) => {
   const start = now()
   const result = await work()
   return { ...result, seconds: secondsSince(start) }
-}
-
-const expect = (condition, message) => {
-  if (!condition) throw new Error(message)
-}
-
-/**
- * Writes and removes a file of this many bytes. On a virtual machine whose host hands out memory
- * when it is first touched, new pages of the page cache cost several times what reused ones do;
- * this leaves reused ones to the appends which follow, so that those and not the host are measured.
- */
-const touchPageCache = (dir, bytes) => {
-  const file = join(dir, "touch")
-  const chunk = Buffer.alloc(1024 * KB, 1)
-  mkdirSync(dir, { recursive: true })
-  const fd = openSync(file, "w")
-  try {
-    for (let written = 0; written < bytes; written += chunk.length) writeSync(fd, chunk)
-  } finally {
-    closeSync(fd)
-    unlinkSync(file)
-  }
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -306,28 +198,30 @@ const auditing = async ({ open, dir, size }) => {
 }
 
 /** Opens the feed, closing it in between; only the opening is timed. */
-const opening = async ({ open, dir, size }) => {
-  const pass = async () => {
-    let feed
-    const result = await timed(async () => {
-      feed = await open(dir)
-      return { ops: 1, bytes: 0 }
-    })
-    expect(feed.length === 1_000_000, `opened a feed of ${feed.length} blocks`)
-    await feed.close()
-    return result
-  }
+const opening =
+  (lengthOf) =>
+  async ({ open, dir, size }) => {
+    const pass = async () => {
+      let feed
+      const result = await timed(async () => {
+        feed = await open(dir)
+        return { ops: 1, bytes: 0 }
+      })
+      expect(feed.length === lengthOf(size), `opened a feed of ${feed.length} blocks`)
+      await feed.close()
+      return result
+    }
 
-  for (let i = 0; i < 5; i++) await pass()
-  const total = { ops: 0, bytes: 0, seconds: 0 }
-  const more = untilElapsed(size.seconds * 1.5, 1)
-  while (more()) add(total, await pass())
-  return total
-}
+    for (let i = 0; i < 5; i++) await pass()
+    const total = { ops: 0, bytes: 0, seconds: 0 }
+    const more = untilElapsed(size.seconds * 1.5, 1)
+    while (more()) add(total, await pass())
+    return total
+  }
 
 // ---------------------------------------------------------------------------------------------
 
-/** `aim` is how many times the better peer's rate ours should reach. */
+/** `aim` is how many times the better peer's rate ours should reach. Of memory (`KB`, a feed) less is better. */
 export const workloads = [
   {
     name: "append-one",
@@ -372,6 +266,15 @@ export const workloads = [
     run: getting(512)
   },
   {
+    name: "get-512-5m",
+    title: "get 512 B, random, of 5,000,000",
+    unit: "ops",
+    aim: 10,
+    fixture: "fiveMillion",
+    slow: true,
+    run: getting(512)
+  },
+  {
     name: "get-64k",
     title: "get 64 KB, random",
     unit: "MB",
@@ -403,7 +306,33 @@ export const workloads = [
     aim: 2,
     fixture: "million",
     slow: true,
-    run: opening
+    run: opening((size) => size.million)
+  },
+  {
+    name: "open-10m",
+    title: "open 10,000,000 blocks",
+    unit: "ops",
+    aim: 2,
+    fixture: "tenMillion",
+    needs: "sleep",
+    slow: true,
+    run: opening((size) => size.tenMillion)
+  },
+  {
+    name: "memory-idle",
+    title: "memory of one of 1,000 open feeds",
+    unit: "KB",
+    fixture: "idle",
+    run: ofIdleFeeds
+  },
+  {
+    name: "memory-10m",
+    title: "memory of 10,000,000 blocks, open",
+    unit: "KB",
+    fixture: "tenMillion",
+    needs: "sleep",
+    slow: true,
+    run: ofOneFeed
   },
   {
     name: "replicate-512",
@@ -418,7 +347,7 @@ export const workloads = [
     title: "replicate 64 KB, in process",
     unit: "MB",
     aim: 3,
-    fixture: "large",
+    fixture: "largeReplica",
     run: inProcess
   },
   {
@@ -426,7 +355,7 @@ export const workloads = [
     title: "replicate 64 KB, two processes",
     unit: "MB",
     aim: 2.5,
-    fixture: "large",
+    fixture: "largeReplica",
     run: overTcp
   }
 ]

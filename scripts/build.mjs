@@ -16,8 +16,8 @@ if (existsSync("src/cli/main.ts")) {
     platform: "node",
     target: "node20",
     format: "esm",
-    // Native packages stay outside; CommonJS parts of the bundle need a `require`.
-    external: ["sodium-native", "fd-lock", "fs-native-extensions"],
+    // Native packages stay outside, and WebAssembly, which few need; CommonJS parts of the bundle need a `require`.
+    external: ["sodium-native", "libsodium-sumo", "fd-lock", "fs-native-extensions"],
     banner: {
       js: [
         "#!/usr/bin/env node",

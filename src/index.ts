@@ -13,6 +13,7 @@ export {
 export * as Replication from "./services/Replication.js"
 export { type FeedFiles, type Read, Storage, type StorageService, type Write } from "./services/Storage.js"
 export * as CryptoNoble from "./layers/CryptoNoble.js"
+export * as CryptoSodiumWasm from "./layers/CryptoSodiumWasm.js"
 export * as NetworkMemory from "./layers/NetworkMemory.js"
 export * as NetworkWebSocket from "./layers/NetworkWebSocket.js"
 export * as StorageMemory from "./layers/StorageMemory.js"

@@ -1,6 +1,7 @@
 /** hypercore 11: a promise API over RocksDB. It offers no audit on its public interface. */
 import { createRequire } from "node:module"
 import { createConnection, createServer } from "node:net"
+import { basename, dirname } from "node:path"
 
 const require = createRequire(import.meta.url)
 
@@ -52,8 +53,23 @@ const clone = (Hypercore, to, key, port, length) =>
     return () => socket.destroy()
   })
 
-const open = async (Hypercore, dir) => {
-  const core = new Hypercore(dir)
+/** Many cores of one program share a database, and are told apart by their keys: here the directory's name gives the seed. */
+const keptTogether = (Hypercore) => {
+  const fromHypercore = createRequire(require.resolve("hypercore-11"))
+  const Storage = fromHypercore("hypercore-storage")
+  const crypto = fromHypercore("hypercore-crypto")
+  const storages = new Map()
+  return (dir) => {
+    const root = dirname(dir)
+    if (!storages.has(root)) storages.set(root, new Storage(root))
+    const seed = Buffer.alloc(32)
+    seed.writeUInt32LE(Number(basename(dir)))
+    const keyPair = crypto.keyPair(seed)
+    return opened(new Hypercore(storages.get(root), keyPair.publicKey, { keyPair }))
+  }
+}
+
+const opened = async (core) => {
   await core.ready()
 
   const appendAll = async (next) => {
@@ -101,7 +117,8 @@ export const load = async () => {
     version,
     crypto,
     supports: [],
-    open: (dir) => open(Hypercore, dir),
+    open: (dir) => opened(new Hypercore(dir)),
+    openOneOfMany: keptTogether(Hypercore),
     replicate: (feed, to) => replicate(Hypercore, feed, to),
     serve,
     clone: (to, key, port, length) => clone(Hypercore, to, key, port, length)

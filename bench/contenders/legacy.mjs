@@ -45,6 +45,21 @@ const replicate = (hypercore, { feed }, to) =>
     return () => stream.destroy()
   })
 
+const replicateRange = async (hypercore, { feed }, to, { end, peers, start }) => {
+  const target = hypercore(to, feed.key, { sparse: true })
+  await promised((done) => target.ready(done))
+  const streams = Array.from({ length: peers }, () => {
+    const from = feed.replicate({ live: true })
+    const stream = target.replicate({ live: true })
+    from.pipe(stream).pipe(from)
+    for (const one of [from, stream]) one.on("error", () => {})
+    return stream
+  })
+  await promised((done) => target.download({ start, end }, done))
+  for (const stream of streams) stream.destroy()
+  await promised((done) => target.close(done))
+}
+
 const serve = async ({ feed }) => {
   const server = createServer((socket) => {
     socket.on("error", () => {})
@@ -127,9 +142,10 @@ const open = async (hypercore, dir) => {
 /** What the benchmark drives, on a `hypercore` of either make. */
 export const contender = (hypercore, about) => ({
   ...about,
-  supports: ["audit"],
+  supports: ["audit", "sleep"],
   open: (dir) => open(hypercore, dir),
   replicate: (feed, to) => replicate(hypercore, feed, to),
+  replicateRange: (feed, to, range) => replicateRange(hypercore, feed, to, range),
   serve,
   clone: (to, key, port, length) => clone(hypercore, to, key, port, length)
 })

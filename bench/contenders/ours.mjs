@@ -4,8 +4,11 @@
  * What `load` gives is the same small interface for every contender:
  *
  *   version, crypto        // of the package; what really signs and hashes, never a fallback
- *   supports               // workloads beyond the common ones, such as "audit"
+ *   supports               // "audit"; "sleep": its files are those of hypercore 6 and 7, whoever of these wrote them
+ *   fixturesOf             // whose feeds it reads, when that one takes part
+ *   pace                   // "slow": it gets smaller feeds
  *   open(directory)        // opens the feed there, creating it if missing
+ *   openOneOfMany(dir)     // where many feeds are kept otherwise than in a directory each: the one that `dir` names
  *
  * and a feed is
  *
@@ -22,19 +25,8 @@
  */
 import { CryptoSodium } from "effect-hypercore/node"
 import { createRequire } from "node:module"
-import { buildServices, clone, openFeed, replicate, serve } from "./feed.mjs"
+import { contender } from "./feed.mjs"
 
-const require = createRequire(import.meta.url)
+const { version } = createRequire(import.meta.url)("sodium-native/package.json")
 
-export const load = async () => {
-  const services = await buildServices(CryptoSodium.layer)
-  return {
-    version: require("effect-hypercore/package.json").version,
-    crypto: `sodium-native ${require("sodium-native/package.json").version}`,
-    supports: ["audit"],
-    open: (directory) => openFeed(services, directory),
-    replicate: (feed, to) => replicate(services, feed, to),
-    serve,
-    clone: (to, key, port) => clone(services, to, key, port)
-  }
-}
+export const load = () => contender(CryptoSodium.layer, { crypto: `sodium-native ${version}` })

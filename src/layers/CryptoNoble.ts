@@ -7,14 +7,12 @@ import { Effect, Layer } from "effect"
 import { concat, equals } from "../domain/Bytes.js"
 import type { StreamCipher } from "../domain/Framing.js"
 import { Crypto, type CryptoService } from "../services/Crypto.js"
+import { randomBytes } from "./randomBytes.js"
 
 hashes.sha512 = sha512
 
 const DIGEST_SIZE = 32
 const SEED_SIZE = 32
-
-/** What one call of `getRandomValues` gives at most. */
-const MOST_RANDOM_BYTES = 65_536
 const GROUP_ORDER = 2n ** 252n + 27_742_317_777_372_353_535_851_937_790_883_648_493n
 
 const littleEndian = (bytes: Uint8Array): bigint =>
@@ -87,14 +85,7 @@ export const service: CryptoService = {
       }
     }),
   xsalsa20: streamCipher,
-  randomBytes: (length) =>
-    Effect.sync(() => {
-      const bytes = new Uint8Array(length)
-      for (let start = 0; start < length; start += MOST_RANDOM_BYTES) {
-        globalThis.crypto.getRandomValues(bytes.subarray(start, start + MOST_RANDOM_BYTES))
-      }
-      return bytes
-    })
+  randomBytes: (length) => Effect.sync(() => randomBytes(length))
 }
 
 export const layer: Layer.Layer<Crypto> = Layer.succeed(Crypto, service)

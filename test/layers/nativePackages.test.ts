@@ -1,9 +1,10 @@
 /** The packages with native code: loaded synchronously, and done without where they are not installed. */
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { createRequire } from "node:module"
 import * as CryptoNode from "../../src/layers/CryptoNode.js"
 import * as CryptoSodium from "../../src/layers/CryptoSodium.js"
+import * as CryptoSodiumWasm from "../../src/layers/CryptoSodiumWasm.js"
 import { loadNative } from "../../src/layers/storageFile/loadNative.js"
 import { Feed, StorageMemory } from "../../src/index.js"
 import { layer } from "../../src/node.js"
@@ -32,6 +33,18 @@ const without = <A, E, R>(names: ReadonlyArray<string>, effect: Effect.Effect<A,
     (load) => Effect.sync(() => void (loader._load = load))
   )
 
+const { WebAssembly: compiler } = globalThis as unknown as {
+  readonly WebAssembly: { readonly instantiate: () => Promise<unknown> }
+}
+
+/** Runs `effect` as on a page whose policy forbids to compile. */
+const withoutWebAssembly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => vi.spyOn(compiler, "instantiate").mockRejectedValue(new Error("forbidden here"))),
+    () => effect,
+    (spy) => Effect.sync(() => spy.mockRestore())
+  )
+
 describe("layers are built synchronously", () => {
   it.scoped("those of Node", () =>
     Effect.map(temporaryDirectory, (directory) => {
@@ -48,7 +61,7 @@ describe("layers are built synchronously", () => {
 })
 
 describe("where they are not installed", () => {
-  it.effect("crypto is noble's, and that of sodium-native fails with why", () =>
+  it.effect("crypto is WebAssembly's, and that of sodium-native fails with why", () =>
     without(
       ["sodium-native"],
       Effect.gen(function* () {
@@ -58,8 +71,32 @@ describe("where they are not installed", () => {
           cause: { message: "Cannot find module 'sodium-native'" }
         })
         const crypto = yield* Effect.provide(Crypto, CryptoNode.layer)
-        expect(crypto.name).toBe("noble")
+        expect(crypto.name).toBe("libsodium-wasm")
       })
+    )
+  )
+
+  it.effect("and what has to be had at once is noble's", () =>
+    without(
+      ["sodium-native"],
+      Effect.sync(() => {
+        expect(Effect.runSync(CryptoNode.make).name).toBe("noble")
+      })
+    )
+  )
+
+  it.effect("without WebAssembly it is noble's, and libsodium's fails with why", () =>
+    without(
+      ["sodium-native"],
+      withoutWebAssembly(
+        Effect.gen(function* () {
+          const error = yield* Effect.flip(CryptoSodiumWasm.make)
+          expect(error._tag).toBe("SodiumWasmUnavailable")
+          expect(String(error.cause)).toContain("forbidden here")
+          const crypto = yield* Effect.provide(Crypto, CryptoNode.layer)
+          expect(crypto.name).toBe("noble")
+        })
+      )
     )
   )
 

@@ -70,7 +70,9 @@ const play = (crypto: CryptoService, clock: Simulation, given: Scenario) =>
     expect(hosts.flatMap((host) => host.leftovers())).toEqual([])
     yield* Scope.close(waits, Exit.void)
     yield* Scope.close(world, Exit.void)
-    // Fibers that were told to end, without anybody's waiting for it, do so.
+    // Fibers that were told to end, without anybody's waiting for it, do so; who watched for the event loop's turn hears of it.
+    yield* quiet
+    yield* Effect.sleep(0)
     yield* quiet
     expect(clock.sleeping).toBe(0)
     return run.trace
