@@ -153,7 +153,7 @@ const COLUMNS = [
   ["busy", ({ attacked, quiet }) => `${ms(100 * attacked.busy)} (${ms(100 * quiet.busy)})`],
   ["rss", ({ attacked }) => `+${megabytes(attacked.rss)}`],
   ["held", ({ attacked }) => `+${megabytes(attacked.held)}`],
-  ["after", ({ attacked }) => `${megabytes(attacked.after)}`],
+  ["after", ({ attacked }) => megabytes(attacked.after)],
   ["honest/s", ({ attacked, quiet }) => `${attacked.rate.toFixed(0)} (${quiet.rate.toFixed(0)})`],
   ["longest", ({ attacked, quiet }) => `${ms(attacked.longest)} (${ms(quiet.longest)})`]
 ]

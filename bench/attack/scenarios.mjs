@@ -277,7 +277,7 @@ const floods = [
     name: "early",
     about: "messages for a feed that the victim has not",
     attack: flood(
-      (i) => extension({ id: 0, payload: Buffer.alloc(60_000) }, 1),
+      () => extension({ id: 0, payload: Buffer.alloc(60_000) }, 1),
       () => [feed({ discoveryKey: randomBytes(32) }, 1)]
     )
   },
@@ -380,22 +380,19 @@ const lies = [
 ]
 
 const MANY = 16
-const many = [
-  ["keep-alives", floods],
-  ["haves", floods],
-  ["hashes", costly],
-  ["seeks", costly],
-  ["blocks", costly],
-  ["requests", floods]
-].map(([name, list]) => {
+const manyOf = (list, name) => {
   const found = list.find((one) => one.name === name)
-  return {
-    ...found,
-    name: `${name}-x${MANY}`,
-    about: `${found.about}, ${MANY} connections`,
-    connections: MANY
-  }
-})
+  const about = `${found.about}, ${MANY} connections`
+  return { ...found, name: `${name}-x${MANY}`, about, connections: MANY }
+}
+const many = [
+  manyOf(floods, "keep-alives"),
+  manyOf(floods, "haves"),
+  manyOf(costly, "hashes"),
+  manyOf(costly, "seeks"),
+  manyOf(costly, "blocks"),
+  manyOf(floods, "requests")
+]
 
 const connections = [
   { name: "nothing", about: "no attack: an idle connection", attack: nothing },
