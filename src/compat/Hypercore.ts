@@ -71,6 +71,12 @@ const encodeAll = (
 ): Either.Either<ReadonlyArray<Uint8Array>, unknown> =>
   Either.try({ try: () => batch.map((value) => codec.encode(value)), catch: (error) => error })
 
+/**
+ * The peer has told others of a block before its append calls back, and who is in the same process, and need not wait for files, has got
+ * it: within a tick or two there, here within a turn of the event loop, or two where a fiber gives way.
+ */
+const afterReplication = (run: () => void): void => void setImmediate(setImmediate, run)
+
 /** Options may be left out before a callback. */
 const sort = <O, C>(options: O | C | null | undefined, callback: C | undefined): readonly [O | undefined, C | undefined] =>
   typeof options === "function" ? [undefined, options as C] : [(options as O | null) ?? undefined, callback]
@@ -265,13 +271,18 @@ export class Hypercore<T = Buffer> extends FeedBase {
     )
   }
 
-  /** Calls back once the log has `minLength` blocks, by default one more than now. */
+  /**
+   * Calls back once the log has `minLength` blocks, by default one more than now. A callback is not told that the feed is closed already:
+   * the peer's callers update in loops that no error ends.
+   */
   update(first?: UpdateOptions | number | null | Callback, last?: Callback): Promise<void> | undefined {
     const [given = {}, callback] = sort<UpdateOptions | number, Callback>(first, last)
-    const { hash, ifAvailable = false, minLength = -1 } = typeof given === "number" ? { minLength: given } : given
+    const { hash, minLength, ...rest } = typeof given === "number" ? { minLength: given } : given
+    const ifAvailable = Boolean(rest.ifAvailable)
     const told = orPromise<[]>(callback)
     this.whenOpen((feed) => {
-      const length = minLength === -1 ? feed.length + 1 : minLength
+      const length = (minLength ?? -1) === -1 ? feed.length + 1 : minLength!
+      if (!feed.readable && callback && !ifAvailable && feed.length < length) return
       const grown = feed.update(length, { ifAvailable, block: hash === false })
       const program: Effect.Effect<unknown, unknown> =
         hash === false ? Effect.zipRight(grown, feed.get(length - 1)) : grown
@@ -391,7 +402,9 @@ export class Hypercore<T = Buffer> extends FeedBase {
     this.#appending++
     const settle = (exit: Exit.Exit<number, unknown>): void => {
       this.#appending--
-      tellExit(exit, told.callback, one)
+      const tell = () => tellExit(exit, told.callback, one)
+      if (this.peers.length === 0) tell()
+      else afterReplication(tell)
     }
     this.whenOpen(
       (feed) => {
