@@ -260,20 +260,22 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
     )
   }
 
-  /** Calls back once the log has `minLength` blocks, by default one more than now. */
+  /**
+   * Calls back once the log has `minLength` blocks, by default one more than now. A callback is not told that the feed is closed already:
+   * the peer's callers update in loops that no error ends.
+   */
   update(callback: Callback): void
   update(options: UpdateOptions | number | null | undefined, callback: Callback): void
   update(options?: UpdateOptions | number | null): Promise<void>
   update(first?: UpdateOptions | number | null | Callback, last?: Callback): Promise<void> | undefined {
     const [given = {}, callback] = sort<UpdateOptions | number, Callback>(first, last)
-    const {
-      hash,
-      ifAvailable = false,
-      minLength = -1
-    } = typeof given === "number" ? { minLength: given } : given
+    const wanted: UpdateOptions = typeof given === "number" ? { minLength: given } : given
+    const { hash, minLength } = wanted
+    const ifAvailable = Boolean(wanted.ifAvailable)
     const told = orPromise<[]>(callback)
     this.whenOpen((feed) => {
-      const length = minLength === -1 ? feed.length + 1 : minLength
+      const length = (minLength ?? -1) === -1 ? feed.length + 1 : minLength!
+      if (!feed.readable && callback && !ifAvailable && feed.length < length) return
       const grown = feed.update(length, { ifAvailable, block: hash === false })
       const program: Effect.Effect<unknown, unknown> =
         hash === false ? Effect.zipRight(grown, feed.get(length - 1)) : grown

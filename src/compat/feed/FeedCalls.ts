@@ -29,6 +29,12 @@ const encodeAll = (
 ): Either.Either<ReadonlyArray<Uint8Array>, unknown> =>
   Either.try({ try: () => batch.map((value) => codec.encode(value)), catch: (error) => error })
 
+/**
+ * The peer has told others of a block before its append calls back, and who is in the same process, and need not wait for files, has got
+ * it: within a tick or two there, here within a turn of the event loop, or two where a fiber gives way.
+ */
+const afterReplication = (run: () => void): void => void setImmediate(setImmediate, run)
+
 export class FeedCalls extends FeedBase {
   protected readonly waits = new Waits()
   /** Appends under way. */
@@ -98,7 +104,9 @@ export class FeedCalls extends FeedBase {
     this.appending++
     const settle = (exit: Exit.Exit<number, unknown>): void => {
       this.appending--
-      tellExit(exit, told.callback, one, { words: { closed: notWritable } })
+      const tell = () => tellExit(exit, told.callback, one, { words: { closed: notWritable } })
+      if (this.peers.length === 0) tell()
+      else afterReplication(tell)
     }
     this.whenOpen(
       (feed) => {
