@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import type { Readable, Writable } from "node:stream"
 import { type Feed, Replication } from "../index.js"
-import { type Callback, call, orPromise } from "./callback.js"
+import { type Callback, call } from "./callback.js"
 import type { FeedBase } from "./feed/FeedBase.js"
 import { nothing, one, sort } from "./feed/FeedCalls.js"
 import { FeedProofs } from "./feed/FeedProofs.js"
@@ -69,7 +69,7 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
   ready(callback: () => void): void
   ready(): Promise<void>
   ready(callback?: () => void): Promise<void> | undefined {
-    const told = orPromise<[]>(callback && ((error) => (error === null ? callback() : undefined)))
+    const told = this.told<[]>(callback && ((error) => (error === null ? callback() : undefined)))
     const tell = () => told.callback(null)
     this.whenOpen(this.opened ? () => process.nextTick(tell) : tell, told.callback)
     return told.promise
@@ -272,7 +272,7 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
     const wanted: UpdateOptions = typeof given === "number" ? { minLength: given } : given
     const { hash, minLength } = wanted
     const ifAvailable = Boolean(wanted.ifAvailable)
-    const told = orPromise<[]>(callback)
+    const told = this.told<[]>(callback)
     this.whenOpen((feed) => {
       const length = (minLength ?? -1) === -1 ? feed.length + 1 : minLength!
       if (!feed.readable && callback && !ifAvailable && feed.length < length) return
@@ -327,7 +327,7 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
   close(callback: Callback): void
   close(): Promise<void>
   close(callback?: Callback): Promise<void> | undefined {
-    const told = orPromise<[]>(callback)
+    const told = this.told<[]>(callback)
     this.whenOpen(
       (feed) => {
         this.writable = false

@@ -37,6 +37,8 @@ export interface HypercoreOptions {
   readonly eagerUpdate?: boolean
   /** The blocks are in the data storage already. Default false. */
   readonly indexing?: boolean
+  /** Take no lock, and store nothing: another process may be writing. Default false. */
+  readonly readOnly?: boolean
   /** False: `feed.stats` is null. Default true. */
   readonly stats?: boolean
   readonly crypto?: LegacyCrypto | null

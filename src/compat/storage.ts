@@ -113,6 +113,12 @@ const rootsBefore = (index: number): Array<number> => {
   return roots
 }
 
+/** A package's class may be given where a function is meant. */
+const make = (storage: CreateInstance, name: string): RandomAccessStorage =>
+  /^class\b/.test(Function.prototype.toString.call(storage))
+    ? (Reflect.construct(storage, [name]) as RandomAccessStorage)
+    : storage(name)
+
 export class LegacyStorage {
   key: RandomAccessStorage | null = null
   secretKey: RandomAccessStorage | null = null
@@ -125,7 +131,7 @@ export class LegacyStorage {
   over<S extends string | CreateInstance>(storage: S): S {
     if (typeof storage === "string") return storage
     const create: CreateInstance = (name) => {
-      const instance = storage(name)
+      const instance = make(storage, name)
       if (isFile(name)) this[FILES[name]] = instance
       return instance
     }

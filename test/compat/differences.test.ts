@@ -1,5 +1,6 @@
 /** Where the façade means to differ from 7.7.1, as docs/compat.md lists it: what both do, or what ours does where that one would wait for ever. */
 import { mkdtempSync, readdirSync, rmSync, truncateSync } from "node:fs"
+import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join as path } from "node:path"
 import { expect, it } from "vitest"
@@ -262,3 +263,36 @@ it("a directory has the files that 7.7.1 makes", async () => {
   }
   expect(names[1]).toEqual(names[0])
 })
+
+it("a promise that waits for the feed carries the failure of opening: nothing is thrown besides", async () => {
+  const feed = ours(ram, null, { createIfMissing: false })
+  await expect(feed.append("a")).rejects.toThrow("No hypercore is stored here")
+  const heard = ours(ram, null, { createIfMissing: false })
+  const error = once(heard, "error")
+  await expect(heard.get(0)).rejects.toThrow("No hypercore is stored here")
+  expect(await error).toBeInstanceOf(Error)
+})
+
+it("a class of storages may be given: 7.7.1 calls it", async () => {
+  const Memory = createRequire(import.meta.url)("random-access-memory-6") as object
+  const feed = ours(Memory, null, { valueEncoding: "utf-8" })
+  await feed.append("a")
+  expect(await feed.get(0)).toBe("a")
+})
+
+it("a key that is neither bytes nor text is refused", () => {
+  for (const wrong of [5, {}, true]) {
+    expect(() => ours(ram, wrong as never, {})).toThrow(TypeError)
+    expect(() => ours(ram, { key: wrong } as never)).toThrow(TypeError)
+  }
+})
+
+it("readOnly reads what another has open, and stores nothing", () =>
+  inDirectory(async (directory) => {
+    const feed = ours(directory, null, { valueEncoding: "utf-8" })
+    await feed.append("a")
+    const reader = ours(directory, null, { valueEncoding: "utf-8", readOnly: true })
+    expect(await reader.get(0)).toBe("a")
+    await expect(reader.append("b")).rejects.toThrow("read-only")
+    await Promise.all([feed.close(), reader.close()])
+  }))

@@ -5,6 +5,7 @@
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { EventEmitter } from "node:events"
 import type { Feed, FeedEvent, Origin, Replication } from "../../index.js"
+import { type Callback, orPromise, type Told } from "../callback.js"
 import { type Codec, toCodec } from "../codecs.js"
 import { discoveryKeyOf, legacyCrypto, randomBytes } from "../crypto.js"
 import { fork } from "../fork.js"
@@ -35,6 +36,9 @@ const bytesOf = (bytes: Uint8Array | string | null | undefined): Buffer | null =
 /** A key as it is printed: by its ends. */
 const shortHex = (bytes: Buffer | null): string =>
   bytes === null ? "null" : `${bytes.toString("hex", 0, 3)}..${bytes.toString("hex", bytes.length - 1)}`
+
+const isKeyOrNone = (key: unknown): boolean =>
+  key === undefined || key === null || typeof key === "string" || key instanceof Uint8Array
 
 /** A key of a feed that has one. */
 const keyOf = (bytes: Uint8Array): Buffer | null => (bytes.length === 0 ? null : Buffer.from(bytes))
@@ -70,6 +74,8 @@ export class FeedBase extends EventEmitter {
   /** The values of blocks that are being appended, where a hook is shown them. */
   protected readonly valuesOf: WeakMap<Uint8Array, unknown> | undefined
   readonly #opening = new Opening()
+  /** Whether a promise waits for the feed to be open. */
+  #isPromised = false
   readonly #scope = Effect.runSync(Scope.make())
   readonly #totals: Totals | null
   readonly #peersOf = new WeakMap<object, LegacyPeer>()
@@ -82,6 +88,9 @@ export class FeedBase extends EventEmitter {
     super()
     const isKey = typeof key === "string" || key instanceof Uint8Array
     const given = options ?? (isKey ? {} : (key ?? {}))
+    if (!isKeyOrNone(isKey ? key : given.key) || (options && !isKeyOrNone(key))) {
+      throw new TypeError("a feed's key has 32 bytes")
+    }
     if (!(source instanceof Given) && typeof source !== "string" && typeof source !== "function") {
       throw new Error("Storage should be a function or string")
     }
@@ -144,6 +153,13 @@ export class FeedBase extends EventEmitter {
     this.#opening.whenOpen(run, fail)
   }
 
+  /** The callback, or a promise in its place, which then has the failure of opening, too. */
+  protected told<V extends ReadonlyArray<unknown>>(callback: Callback<V> | undefined | null): Told<V> {
+    const told = orPromise(callback)
+    if (told.promise !== undefined && !this.opened) this.#isPromised = true
+    return told
+  }
+
   /** What a listener throws is the program's own failure, and not that of what it was told of. */
   protected tell(event: string, ...values: ReadonlyArray<unknown>): void {
     try {
@@ -184,6 +200,7 @@ export class FeedBase extends EventEmitter {
       sparse: this.sparse,
       live: this.live,
       indexing: Boolean(options.indexing),
+      readOnly: Boolean(options.readOnly),
       crypto: options.crypto ?? undefined,
       onwrite: options.onwrite ?? undefined,
       peerOf: this.#peerOf,
@@ -230,6 +247,8 @@ export class FeedBase extends EventEmitter {
     this.readable = false
     this.writable = false
     this.#opening.failed(error)
+    // Whoever awaits what was called before has heard of it: without a listener, the event would end the program all the same.
+    if (this.#isPromised && this.listenerCount("error") === 0) return
     this.tell("error", error)
   }
 

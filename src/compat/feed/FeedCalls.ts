@@ -4,7 +4,7 @@
  */
 import { Effect, Either, Exit } from "effect"
 import type { Feed } from "../../index.js"
-import { type Callback, call, orPromise, type Promised, refusing, tellExit } from "../callback.js"
+import { type Callback, call, type Promised, refusing, tellExit } from "../callback.js"
 import { type Codec, toCodec } from "../codecs.js"
 import { notWritable, type Words } from "../LegacyError.js"
 import type { GetOptions } from "../options.js"
@@ -51,7 +51,7 @@ export class FeedCalls extends FeedBase {
     values: (result: A) => NoInfer<V>,
     words?: Words
   ): Promise<Promised<V>> | undefined {
-    const told = orPromise(callback)
+    const told = this.told(callback)
     this.whenOpen((feed) => {
       call(
         Effect.suspend(() => program(feed)),
@@ -71,7 +71,7 @@ export class FeedCalls extends FeedBase {
     values: (result: A) => NoInfer<V>,
     words?: Words
   ): Promise<Promised<V>> | undefined {
-    const told = orPromise(callback)
+    const told = this.told(callback)
     if (!this.opened) this.waits.add(wait)
     this.whenOpen((feed) => {
       this.begin(wait, program(feed), told.callback, values, words)
@@ -100,7 +100,7 @@ export class FeedCalls extends FeedBase {
     batch: ReadonlyArray<unknown>,
     callback: Callback<[number]> | undefined
   ): Promise<number> | undefined {
-    const told = orPromise(callback)
+    const told = this.told(callback)
     this.appending++
     const settle = (exit: Exit.Exit<number, unknown>): void => {
       this.appending--

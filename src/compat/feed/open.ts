@@ -55,6 +55,7 @@ export interface OpenRequest {
   readonly sparse: boolean
   readonly live: boolean
   readonly indexing: boolean
+  readonly readOnly: boolean
   readonly crypto: LegacyCrypto | undefined
   readonly onwrite: LegacyOnWrite | undefined
   readonly peerOf: (from: unknown) => LegacyPeer | null
@@ -128,7 +129,8 @@ const openWith = (
     storeSecretKey: request.storeSecretKey,
     sparse: request.sparse,
     static: !request.live,
-    indexing: request.indexing
+    indexing: request.indexing,
+    readOnly: request.readOnly
   }).pipe(Effect.provideService(Crypto, service))
 }
 
