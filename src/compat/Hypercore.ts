@@ -275,7 +275,11 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
     const told = this.told<[]>(callback)
     this.whenOpen((feed) => {
       const length = (minLength ?? -1) === -1 ? feed.length + 1 : minLength!
-      if (!feed.readable && callback && !ifAvailable && feed.length < length) return
+      const isLongEnough = feed.length >= length
+      if (!feed.readable && !ifAvailable && (isLongEnough || callback)) {
+        if (isLongEnough) process.nextTick(told.callback, null)
+        return
+      }
       const grown = feed.update(length, { ifAvailable, block: hash === false })
       const program: Effect.Effect<unknown, unknown> =
         hash === false ? Effect.zipRight(grown, feed.get(length - 1)) : grown

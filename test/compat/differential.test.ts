@@ -41,6 +41,7 @@ compare("the façade and 7.7.1 let callers see the same", {
     const feed = author(make)
     await called((done) => feed.append(["a", "b"], done))
     const each: ReadonlyArray<readonly [string, (done: (...values: Array<unknown>) => void) => void]> = [
+      ["ready", (done) => feed.ready(() => done())],
       ["get", (done) => feed.get(0, done)],
       ["seek", (done) => feed.seek(1, done)],
       ["update", (done) => feed.update(1, done)],
@@ -147,6 +148,54 @@ compare("the façade and 7.7.1 let callers see the same", {
     log(await outcome((done) => feed.append("b", done)))
     log(await outcome((done) => feed.download({ start: 0, end: 1 }, done)))
     log(await collect(feed.createReadStream()))
+    log(await outcome((done) => feed.update(1, done)))
+    // Callers wait for one update after the other, whatever comes of them.
+    let heard = 0
+    const again = (): void => void (heard++ < 9 && feed.update(again as never))
+    feed.update(again as never)
+    await new Promise((resolve) => setImmediate(resolve))
+    log(heard)
+  },
+
+  "options that are null, or merely like true or false": async (make, log) => {
+    const options = {
+      secretKey,
+      valueEncoding: null,
+      onwrite: null,
+      crypto: null,
+      maxRequests: null,
+      extensions: null,
+      id: null,
+      sparse: 1,
+      allowPush: "yes",
+      stats: 0,
+      indexing: 0,
+      overwrite: 0,
+      live: null,
+      createIfMissing: null
+    } as unknown as HypercoreOptions
+    const feed = make(ram, key, options)
+    await called((done) => feed.append(["a", "b", "c"], done))
+    log(feed.sparse, feed.allowPush, feed.stats, feed.extensions, feed.live, feed.maxRequests)
+    const none = { wait: null, timeout: null, ifAvailable: null, valueEncoding: null } as never
+    log(await outcome((done) => feed.get(1, none, done)))
+    log(await outcome((done) => feed.getBatch(0, 2, none, done)))
+    log(await outcome((done) => feed.seek(1, { start: null, end: null, wait: null } as never, done)))
+    log(await outcome((done) => feed.update({ minLength: 3, hash: null, ifAvailable: null } as never, done)))
+    log(await collect(feed.createReadStream(null)))
+    log(
+      await collect(
+        feed.createReadStream({ start: 1, end: null, live: 0, snapshot: null, tail: null } as never)
+      )
+    )
+    const stream = feed.replicate({
+      expectedFeeds: null,
+      id: null,
+      extensions: null,
+      maxRequests: null
+    } as never)
+    log(stream.expectedFeeds, stream.extensions, Buffer.isBuffer(stream.id))
+    stream.destroy()
   },
 
   "events of an author": async (make, log) => {

@@ -1,7 +1,7 @@
 /** `replicate()` of the façade with the real peers', in one process: streams piped into each other, shared, and each other's. */
 import type { Duplex } from "node:stream"
 import { describe, expect, it } from "vitest"
-import { protocol } from "../../src/compat/protocol.js"
+import { type Protocol, protocol } from "../../src/compat/protocol.js"
 import type { ReplicateOptions } from "../../src/compat/options.js"
 import { protocol as realProtocol } from "../reference/peerWire.js"
 import { called, ends, join, type Maker, once, pair, values } from "./peers.js"
@@ -98,6 +98,52 @@ describe("a feed that is closed while it replicates", () => {
     expect(errors).toEqual([])
     expect(author.peers).toHaveLength(0)
     expect(await called((callback) => author.append("b", callback))).toBe(1)
+  })
+})
+
+describe.each<Maker>(["7.7.1", "ours"])("%s on the stream that the other side opened", (to) => {
+  it("fetches all though nobody has read from the real stream yet", async () => {
+    const [author, reader] = await pair("ours", to, ["a", "b"])
+    const [a, b] = [author.replicate({ live: true }), realProtocol({ live: true })]
+    b.once("feed", () => reader.replicate({ stream: b, live: true } as unknown as ReplicateOptions))
+    const synced = once(reader, "sync")
+    join(a, b)
+    await synced
+    expect((await values(reader)).map(String)).toEqual(["a", "b"])
+    a.destroy()
+    b.destroy()
+  })
+})
+
+describe.each<Maker>(["7.7.1", "ours"])("%s", (from) => {
+  it("has told its peers of a block when the append calls back", async () => {
+    const [author, reader] = await pair(from, "7.7.1", ["a"])
+    const [a, b] = [author.replicate({ live: true }), reader.replicate({ live: true })]
+    join(a, b)
+    await called((callback) => reader.get(0, callback))
+    for (const length of [2, 3, 4]) {
+      expect(await new Promise((resolve) => author.append("more", () => resolve(reader.remoteLength)))).toBe(
+        length
+      )
+    }
+    a.destroy()
+    b.destroy()
+  })
+
+  it("ends the feed at once when the other side says its last word", async () => {
+    const [, reader] = await pair("7.7.1", from, ["a"])
+    const a = reader.replicate({ encrypt: false })
+    const b = realProtocol({ encrypt: false }) as unknown as Protocol
+    const channel = b.feed(reader.key!)!
+    // It has nothing: the reader is done.
+    channel.on("want", ({ length, start }) => channel.have({ start, length, bitfield: Buffer.alloc(0) }))
+    const done = once(channel, "info")
+    join(a, b)
+    await done
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(a.feeds).toHaveLength(1)
+    channel.info({ downloading: false, uploading: false })
+    expect(a.feeds).toHaveLength(0)
   })
 })
 
