@@ -72,6 +72,8 @@ const play = (crypto: CryptoService, clock: Simulation, given: Scenario) =>
     yield* Scope.close(world, Exit.void)
     // Fibers that were told to end, without anybody's waiting for it, do so.
     yield* quiet
+    // So does the event loop's turn, for which sessions watched.
+    yield* Effect.sleep(0)
     expect(clock.sleeping).toBe(0)
     return run.trace
   })
