@@ -1,5 +1,5 @@
 /** The author's feed, for answers that are true. */
-import { Effect, Exit, Layer, Scope } from "effect"
+import { Effect, Layer, Scope } from "effect"
 import { Feed } from "effect-hypercore"
 import { CryptoSodium, StorageFile } from "effect-hypercore/node"
 import { data, node } from "./bytes.mjs"
@@ -25,4 +25,3 @@ export const honestData = async (author, index) => {
   )
   return data({ index, value, nodes: proof.nodes.map(node), signature: proof.signature })
 }
-void Exit

@@ -2,7 +2,7 @@
  * The victim, in a process of its own: it serves a feed on two ports, one for the honest peer and one for the attacker, and watches itself.
  * `{ role, directory, crypto }` comes as its argument; it says `{ ready }`, and answers `start` and `stop`.
  */
-import { Cause, Effect, Exit, Layer, Option } from "effect"
+import { Cause, Effect, Exit, Layer, LogLevel, Logger, Option } from "effect"
 import { CryptoNoble, Feed, Replication, StorageMemory, toHex } from "effect-hypercore"
 import { CryptoSodium, NetworkTcp, StorageFile } from "effect-hypercore/node"
 import { Meter } from "./meter.mjs"
@@ -72,7 +72,11 @@ const program = Effect.gen(function* () {
   yield* Effect.never
 })
 
-Effect.runPromise(Effect.provide(Effect.scoped(program), cryptoLayer)).catch((error) => {
-  console.error(error)
-  process.exit(1)
-})
+// That connections are reset is no news here.
+const quietly = Logger.minimumLogLevel(LogLevel.None)
+Effect.runPromise(Effect.provide(Effect.scoped(program), Layer.merge(cryptoLayer, quietly))).catch(
+  (error) => {
+    console.error(error)
+    process.exit(1)
+  }
+)

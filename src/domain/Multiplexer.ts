@@ -60,7 +60,7 @@ const MOST_EARLY_BYTES = 1024 * 1024
 
 /** Frames, and bytes of them, that are decoded at a time: what one message makes us do may be a thousand times what it is to read it. */
 const SOME_FRAMES = 128
-const SOME_BYTES = 16_384
+const SOME_BYTES = 65_536
 /** Arrays that are looked at for the next frame at a time, `SOME_STEPS` of each at most. */
 const SOME_PARTS = 16
 

@@ -16,6 +16,8 @@ const COST = {
   step: 0.02,
   hash: 0.01,
   hashedByte: 1e-5,
+  storedByte: 1e-6,
+  node: 0.005,
   verify: 2
 }
 
@@ -54,7 +56,7 @@ export class WorkClock implements Clock.Clock {
   }
 
   readonly instrument: Instrument = ({ length }) => {
-    this.spend(COST.step + COST.hashedByte * length)
+    this.spend(COST.step + COST.storedByte * length)
     return undefined
   }
 
@@ -92,7 +94,8 @@ export class WorkClock implements Clock.Clock {
           this: Multiplexer,
           ...args: Parameters<Multiplexer["send"]>
         ) {
-          spend(this, COST.sending)
+          const [, message] = args
+          spend(this, COST.sending + COST.node * (message._tag === "Data" ? message.nodes.length : 0))
           return send.apply(this, args)
         })
       ]

@@ -67,6 +67,10 @@ const raw =
   ({ hostile }) =>
     hostile.raw(frame(0, type, body))
 
+/** A field of a byte and its value of one, `count` times. */
+const pairs = (count: number, tag: number): Uint8Array =>
+  Uint8Array.from({ length: 2 * count }, (_, i) => (i % 2 === 0 ? tag : 0))
+
 const times = <A>(count: number, make: (i: number) => A): ReadonlyArray<A> =>
   Array.from({ length: count }, (_, i) => make(i))
 
@@ -89,6 +93,11 @@ describe("what FORMATS lists", () => {
     {
       about: "a run-length bomb: many runs",
       does: describes(times(4000, () => [0xff, 0xff, 0x03]).flat()),
+      gives: "too-large"
+    },
+    {
+      about: "a run-length bomb: a million runs of nothing",
+      does: describes(times(1_000_000, () => 1)),
       gives: "too-large"
     },
     { about: "a truncated run length", does: describes([0xff]), gives: "malformed" },
@@ -456,6 +465,17 @@ describe("the state of a peer", () => {
     {
       about: "a Handshake of an extension name of 1000 bytes",
       does: ({ hostile }) => hostile.raw(frame(0, TYPE.Handshake, field(4, new Uint8Array(1000)))),
+      gives: "too-large"
+    },
+    {
+      about: "a message of a million fields that mean nothing",
+      does: ({ hostile }) => hostile.raw(frame(0, TYPE.Info, pairs(1_000_000, 0x78))),
+      gives: "too-large"
+    },
+    {
+      about: "a node of a million fields",
+      does: ({ hostile }) =>
+        hostile.raw(frame(0, TYPE.Data, [...field(1, 0), ...field(3, pairs(1_000_000, 0x08))])),
       gives: "too-large"
     },
     {

@@ -74,6 +74,8 @@ const play = (crypto: CryptoService, clock: Simulation, given: Scenario) =>
     yield* quiet
     yield* Effect.sleep(0)
     yield* quiet
+    // So does the event loop's turn, for which sessions watched.
+    yield* Effect.sleep(0)
     expect(clock.sleeping).toBe(0)
     return run.trace
   })

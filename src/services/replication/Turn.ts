@@ -11,9 +11,9 @@
 import { type Clock, Effect } from "effect"
 
 /** Milliseconds for which the event loop waits while there is work. */
-const LONGEST = 15
+const LONGEST = 8
 /** Milliseconds of work of one fiber, before the others that can go on. */
-const SLICE = 3
+const SLICE = 2
 
 /** Someone who waits for the event loop's turn, and how much it worked lately. */
 interface Waiting {
