@@ -55,9 +55,7 @@ const writtenBy = async (maker: Maker, entries: ReadonlyArray<unknown>): Promise
 }
 
 const contents = async (multi: Multifeed): Promise<ReadonlyArray<unknown>> =>
-  (await Promise.all(multi.feeds().map((feed) => values(feed)))).sort(
-    (a, b) => a.length - b.length
-  )
+  (await Promise.all(multi.feeds().map((feed) => values(feed)))).sort((a, b) => a.length - b.length)
 
 describe("multifeed, on real protocol streams", () => {
   const [one, other] = [[{ a: 1 }, { a: 2 }], ["only"]]

@@ -101,7 +101,7 @@ describe.each<Maker>(["7.7.1", "ours"])("%s", (from) => {
     const [author, reader] = await pair(from, "7.7.1", ["a"])
     const [a, b] = [author.replicate({ live: true }), reader.replicate({ live: true })]
     join(a, b)
-    await called((callback) => void reader.get(0, callback))
+    await called((callback) => reader.get(0, callback))
     for (const length of [2, 3, 4]) {
       expect(
         await new Promise((resolve) => void author.append("more", () => resolve(reader.remoteLength)))

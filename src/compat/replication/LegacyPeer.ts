@@ -146,7 +146,7 @@ export class LegacyPeer {
 
   oninfo(message: Protocol.Info): void {
     this.inbox.push(Messages.info(message))
-    this.#isRemoteDone = message.downloading !== true
+    this.#isRemoteDone = !message.downloading
     this.#endMaybe()
   }
 
