@@ -1,7 +1,8 @@
 /**
  * A victim under attack: what hostile peers do to its event loop, its memory and an honest peer. See README.md, "Attacks".
  *
- *   node bench/attack.mjs [--only hashes,seeks] [--role author|reader] [--seconds 3] [--crypto native|portable] [--json] [--list]
+ *   node bench/attack.mjs [--only hashes,seeks] [--role author|reader] [--seconds 3] [--crypto native|portable]
+ *     [--prof DIRECTORY] [--json] [--list]
  */
 import { fork } from "node:child_process"
 import { cpSync, mkdtempSync, rmSync } from "node:fs"
@@ -153,7 +154,7 @@ const COLUMNS = [
   ["busy", ({ attacked, quiet }) => `${ms(100 * attacked.busy)} (${ms(100 * quiet.busy)})`],
   ["rss", ({ attacked }) => `+${megabytes(attacked.rss)}`],
   ["held", ({ attacked }) => `+${megabytes(attacked.held)}`],
-  ["after", ({ attacked }) => `${megabytes(attacked.after)}`],
+  ["after", ({ attacked }) => megabytes(attacked.after)],
   ["honest/s", ({ attacked, quiet }) => `${attacked.rate.toFixed(0)} (${quiet.rate.toFixed(0)})`],
   ["longest", ({ attacked, quiet }) => `${ms(attacked.longest)} (${ms(quiet.longest)})`]
 ]

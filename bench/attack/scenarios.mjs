@@ -75,7 +75,7 @@ const answering = (make) => async (peer) => {
     await peer.until(() => peer.requests.length > 0)
     const asked = peer.requests
     peer.requests = []
-    await peer.write(Buffer.concat(await Promise.all(asked.map((index) => make(index, peer)))))
+    await peer.write(Buffer.concat(await Promise.all(asked.map((index, i) => make(index, i)))))
   }
 }
 
@@ -268,7 +268,7 @@ const floods = [
     name: "early",
     about: "messages for a feed that the victim has not",
     attack: flood(
-      (i) => extension({ id: 0, payload: Buffer.alloc(60_000) }, 1),
+      () => extension({ id: 0, payload: Buffer.alloc(60_000) }, 1),
       () => [feed({ discoveryKey: randomBytes(32) }, 1)]
     )
   },
@@ -344,6 +344,14 @@ const lies = [
     attack: answering((index) => data({ index, value: randomBytes(20) }))
   },
   {
+    name: "large-blocks",
+    about: "answers of 8 MB, which are hashed before they are known to be false",
+    roles: readers,
+    attack: answering((index, i) =>
+      i === 0 ? data({ index, value: Buffer.alloc(8 * MB - 64) }) : Buffer.alloc(0)
+    )
+  },
+  {
     name: "bad-proofs",
     about: "answers with 4096 nodes that prove nothing",
     roles: readers,
@@ -371,22 +379,15 @@ const lies = [
 ]
 
 const MANY = 16
-const many = [
-  ["keep-alives", floods],
-  ["haves", floods],
-  ["hashes", costly],
-  ["seeks", costly],
-  ["blocks", costly],
-  ["requests", floods]
-].map(([name, list]) => {
-  const found = list.find((one) => one.name === name)
-  return {
-    ...found,
+const inMany = new Set(["keep-alives", "haves", "requests", "hashes", "seeks", "blocks"])
+const many = [...floods, ...costly]
+  .filter(({ name }) => inMany.has(name))
+  .map(({ about, attack, name }) => ({
     name: `${name}-x${MANY}`,
-    about: `${found.about}, ${MANY} connections`,
+    about: `${about}, ${MANY} connections`,
+    attack,
     connections: MANY
-  }
-})
+  }))
 
 const connections = [
   { name: "nothing", about: "no attack: an idle connection", attack: nothing },
