@@ -1,7 +1,8 @@
 /**
  * A victim under attack: what hostile peers do to its event loop, its memory and an honest peer. See README.md, "Attacks".
  *
- *   node bench/attack.mjs [--only hashes,seeks] [--role author|reader] [--seconds 3] [--crypto native|portable] [--json] [--list]
+ *   node bench/attack.mjs [--only hashes,seeks] [--role author|reader] [--seconds 3] [--crypto native|portable]
+ *     [--prof DIRECTORY] [--json] [--list]
  */
 import { fork } from "node:child_process"
 import { cpSync, mkdtempSync, rmSync } from "node:fs"

@@ -24,7 +24,9 @@ class Peer {
   /** Requests of the victim's that were not looked at. */
   requests = []
   #reader = new Reader()
-  #wake = () => undefined
+  /** Those that wait for something to happen. */
+  #waiting = []
+  #isFull = false
 
   constructor(socket) {
     this.socket = socket
@@ -32,6 +34,10 @@ class Peer {
     socket.on("error", () => this.#over())
     socket.on("close", () => this.#over())
     socket.on("end", () => this.#over())
+    socket.on("drain", () => {
+      this.#isFull = false
+      this.#wake()
+    })
     socket.on("data", (chunk) => {
       for (const { first, type } of this.#reader.read(chunk)) {
         this.heard[type]++
@@ -42,6 +48,10 @@ class Peer {
     })
   }
 
+  #wake() {
+    for (const go of this.#waiting.splice(0)) go()
+  }
+
   #over() {
     this.isOver = true
     this.#wake()
@@ -50,15 +60,13 @@ class Peer {
   /** Ends when it is written, or never will be. */
   async write(bytes) {
     if (this.isOver || this.socket.write(bytes)) return
-    await new Promise((resolve) => {
-      this.socket.once("drain", resolve)
-      this.socket.once("close", resolve)
-    })
+    this.#isFull = true
+    await this.until(() => !this.#isFull)
   }
 
   /** Ends when `isSo`, or all is over. */
   async until(isSo) {
-    while (!this.isOver && !isSo()) await new Promise((resolve) => (this.#wake = resolve))
+    while (!this.isOver && !isSo()) await new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   sleep(milliseconds) {
@@ -82,10 +90,7 @@ const once = () =>
   })
 
 const forever = async () => {
-  while (true) {
-    await once()
-    if (scenario.rest !== undefined) await sleep(scenario.rest)
-  }
+  while (true) await once()
 }
 
 for (let i = 0; i < (scenario.connections ?? 1); i++) void forever()

@@ -75,7 +75,7 @@ const answering = (make) => async (peer) => {
     await peer.until(() => peer.requests.length > 0)
     const asked = peer.requests
     peer.requests = []
-    await peer.write(Buffer.concat(await Promise.all(asked.map((index) => make(index, peer)))))
+    await peer.write(Buffer.concat(await Promise.all(asked.map((index, i) => make(index, i)))))
   }
 }
 
@@ -344,6 +344,14 @@ const lies = [
     attack: answering((index) => data({ index, value: randomBytes(20) }))
   },
   {
+    name: "large-blocks",
+    about: "answers of 8 MB, which are hashed before they are known to be false",
+    roles: readers,
+    attack: answering((index, i) =>
+      i === 0 ? data({ index, value: Buffer.alloc(8 * MB - 64) }) : Buffer.alloc(0)
+    )
+  },
+  {
     name: "bad-proofs",
     about: "answers with 4096 nodes that prove nothing",
     roles: readers,
@@ -371,19 +379,15 @@ const lies = [
 ]
 
 const MANY = 16
-const manyOf = (list, name) => {
-  const found = list.find((one) => one.name === name)
-  const about = `${found.about}, ${MANY} connections`
-  return { ...found, name: `${name}-x${MANY}`, about, connections: MANY }
-}
-const many = [
-  manyOf(floods, "keep-alives"),
-  manyOf(floods, "haves"),
-  manyOf(costly, "hashes"),
-  manyOf(costly, "seeks"),
-  manyOf(costly, "blocks"),
-  manyOf(floods, "requests")
-]
+const inMany = new Set(["keep-alives", "haves", "requests", "hashes", "seeks", "blocks"])
+const many = [...floods, ...costly]
+  .filter(({ name }) => inMany.has(name))
+  .map(({ about, attack, name }) => ({
+    name: `${name}-x${MANY}`,
+    about: `${about}, ${MANY} connections`,
+    attack,
+    connections: MANY
+  }))
 
 const connections = [
   { name: "nothing", about: "no attack: an idle connection", attack: nothing },

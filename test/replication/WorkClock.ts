@@ -79,7 +79,7 @@ export class WorkClock implements Clock.Clock {
   /** Counts the messages that come and go, over all connections, until the scope closes. */
   readonly watchMessages = Effect.acquireRelease(
     Effect.sync(() => {
-      // oxlint-disable-next-line typescript/unbound-method -- called with their own `this` below
+      // oxlint-disable-next-line typescript/unbound-method
       const { more, send } = Multiplexer.prototype
       const spend = (one: Multiplexer, milliseconds: number) => {
         if (!this.others.has(one)) this.spend(milliseconds)
