@@ -10,7 +10,7 @@
  * the last of its time, so that whoever answers by opening it too does not find its messages among the early ones.
  */
 import { Either } from "effect"
-import { equals, toHex } from "./Bytes.js"
+import { empty, equals, toHex } from "./Bytes.js"
 import { ProtocolError } from "./Errors.js"
 import {
   type Frame,
@@ -265,7 +265,9 @@ export class Multiplexer {
 
   /** In as many steps as there are arrays: who sends byte by byte makes many of them. */
   #takeKept(): Uint8Array | undefined {
-    const next = this.#kept[this.#nextKept++]
+    const next = this.#kept[this.#nextKept]
+    // Its memory is used again as soon as it may be.
+    this.#kept[this.#nextKept++] = empty
     if (this.#nextKept >= this.#kept.length) {
       this.#kept = []
       this.#nextKept = 0
