@@ -96,7 +96,7 @@ class Threads {
     share: number
   ): Effect.Effect<ReadonlyArray<Uint8Array>> {
     const hashOwn = (some: ReadonlyArray<Input>) => some.map((input) => this.crypto.blake2b256(input))
-    return Effect.suspend(() => {
+    const shared = Effect.suspend(() => {
       const jobs: Array<Job> = []
       let rest = inputs
       // Another batch may have come first.
@@ -112,6 +112,8 @@ class Threads {
       )
       return Effect.map(others, (digests) => [...digests.flat(), ...own])
     })
+    // A job that has begun is waited for, some milliseconds: a thread whose job nobody finishes would be lost.
+    return Effect.uninterruptible(shared)
   }
 }
 

@@ -1,6 +1,6 @@
 /** Hashing on other cores: the same digests, whoever made them, and whatever becomes of the thread. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import {
   Crypto,
   type CryptoService,
@@ -79,6 +79,24 @@ describe("a batch that is shared out", () => {
           times++
         }
       }
+    })
+  )
+
+  it.scoped("leaves no thread behind when its caller is interrupted", () =>
+    Effect.gen(function* () {
+      // The caller's own part takes no time: the thread is waited for.
+      const idle: CryptoService = { ...crypto, blake2b256: () => new Uint8Array(32) }
+      const shared = yield* CryptoThreads.around(idle, { threads: 1 })
+      const large = inputs(Array.from({ length: 40 }, () => 400_000))
+      let digests = shared.blake2b256All!(large)
+      while (digests === undefined) {
+        yield* Effect.promise(() => new Promise(setImmediate))
+        digests = shared.blake2b256All!(large)
+      }
+      const fiber = yield* Effect.fork(digests)
+      yield* Effect.yieldNow()
+      yield* Fiber.interrupt(fiber)
+      expect(shared.blake2b256All!(large)).toBeDefined()
     })
   )
 

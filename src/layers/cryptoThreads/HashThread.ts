@@ -96,7 +96,10 @@ export class HashThread {
     return count
   }
 
-  /** The digests of the job's `count` inputs; `undefined` when the thread died over it. */
+  /**
+   * The digests of the job's `count` inputs; `undefined` when the thread died over it. To be run to its end: until then the thread is busy,
+   * and its memory the job's.
+   */
   finish(count: number): Effect.Effect<ReadonlyArray<Uint8Array> | undefined> {
     const done = Effect.suspend(() => {
       if (!this.#isDead) Atomics.wait(this.#state, 1, this.#job - 1, WAIT)
@@ -113,20 +116,18 @@ export class HashThread {
     return Atomics.load(this.#state, 1) === this.#job
   }
 
-  /** The thread's message comes in its turn. It is waited for to its end: the memory is the job's until then. */
-  readonly #later = Effect.uninterruptible(
-    Effect.async<void>((resume) => {
-      const look = (): void => {
-        if (!this.isDone && !this.#isDead) return
-        this.#waiting.delete(look)
-        this.#worker.unref()
-        resume(Effect.void)
-      }
-      this.#waiting.add(look)
-      this.#worker.ref()
-      look()
-    })
-  )
+  /** The thread's message comes in its turn. */
+  readonly #later = Effect.async<void>((resume) => {
+    const look = (): void => {
+      if (!this.isDone && !this.#isDead) return
+      this.#waiting.delete(look)
+      this.#worker.unref()
+      resume(Effect.void)
+    }
+    this.#waiting.add(look)
+    this.#worker.ref()
+    look()
+  })
 
   #digests(count: number): ReadonlyArray<Uint8Array> {
     return Array.from({ length: count }, (_, i) => {
