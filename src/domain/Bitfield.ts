@@ -24,6 +24,16 @@ const maskWithin = (at: number, start: number, end: number): number => {
   return last <= first ? 0 : (0xff >> first) & (0xff << (8 - last)) & 0xff
 }
 
+/** Every second bit of a byte, from the most significant on: those of the leaves. */
+const LEAVES_IN_BYTE = Uint8Array.from(
+  { length: 256 },
+  (_, byte) => ((byte >> 4) & 8) | ((byte >> 3) & 4) | ((byte >> 2) & 2) | ((byte >> 1) & 1)
+)
+
+/** The bits of the eight leaves among the nodes of two tree-bytes. */
+const leavesIn = (first: number, second: number): number =>
+  (LEAVES_IN_BYTE[first]! << 4) | LEAVES_IN_BYTE[second]!
+
 const NODES_A_PAGE = 2 * BLOCKS_A_PAGE
 
 /** The blocks of [start, end) came to be held, or not to be. */
@@ -80,6 +90,25 @@ export class Bitfield implements HeldNodes {
   /** First block of [start, end) that is not held; `end` when all are. */
   nextMissing(start: number, end: number): number {
     return this.#scan(start, end, false) ?? end
+  }
+
+  /** First held block in [start, end) whose leaf is not, which only a crash leaves; `end` when there is none. */
+  nextWithoutLeaf(start: number, end: number): number {
+    const { have, tree } = this.pages
+    for (const k of this.pages.numbers()) {
+      if ((k + 1) * BLOCKS_A_PAGE <= start || k * BLOCKS_A_PAGE >= end) continue
+      const haveBits = this.pages.view(have, k)!
+      const treeBits = this.pages.view(tree, k)!
+      for (let at = 0; at < have.size; at++) {
+        const held = haveBits[at]!
+        if (held === 0) continue
+        const missing = held & ~leavesIn(treeBits[2 * at]!, treeBits[2 * at + 1]!)
+        if (missing === 0) continue
+        const within = missing & maskWithin(k * have.size + at, start, end)
+        if (within !== 0) return 8 * (k * have.size + at) + Math.clz32(within) - 24
+      }
+    }
+    return end
   }
 
   /** Last held block in [start, end); `undefined` when none is. */

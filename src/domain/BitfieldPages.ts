@@ -19,6 +19,26 @@ interface Section {
   readonly size: number
 }
 
+/** Bytes of the file, at `offset` after its header. */
+export interface Piece {
+  readonly offset: number
+  readonly bytes: Uint8Array
+}
+
+/**
+ * Pages in the order to store them: the have-bits of all, then what lies behind them. Wherever a crash cuts that off, a have-bit without its
+ * leaf's tree-bit tells.
+ */
+export const haveFirst = (pages: ReadonlyArray<Piece>): ReadonlyArray<Piece> => {
+  if (pages.length === 1) return pages
+  const haves = pages.map(({ offset, bytes }) => ({ offset, bytes: bytes.subarray(0, HAVE_BYTES) }))
+  const rests = pages.map(({ offset, bytes }) => ({
+    offset: offset + HAVE_BYTES,
+    bytes: bytes.subarray(HAVE_BYTES)
+  }))
+  return [...haves, ...rests]
+}
+
 export class BitfieldPages {
   readonly have: Section = { start: 0, size: HAVE_BYTES }
   readonly tree: Section = { start: HAVE_BYTES, size: TREE_BYTES }
@@ -65,6 +85,11 @@ export class BitfieldPages {
     const inSection = at % section.size
     const page = this.#pages.get((at - inSection) / section.size)
     return page === undefined ? 0 : page[section.start + inSection]!
+  }
+
+  /** The bytes of a section in page `k`, to look at; `undefined` when all are 0. */
+  view(section: Section, k: number): Uint8Array | undefined {
+    return this.#pages.get(k)?.subarray(section.start, section.start + section.size)
   }
 
   /** A copy of bytes `at` to `at + count`. */
@@ -117,11 +142,11 @@ export class BitfieldPages {
     return -1
   }
 
-  /** Pages changed since the last `clean`, as the bytes to store at `offset` after the file's header. */
-  dirty(): Array<{ readonly offset: number; readonly bytes: Uint8Array }> {
-    const changed: Array<{ readonly offset: number; readonly bytes: Uint8Array }> = []
-    for (const k of this.#dirty) changed.push({ offset: k * this.pageSize, bytes: this.#pages.get(k)! })
-    return changed
+  /** Pages changed since the last `clean`, upwards, as the bytes to store at `offset` after the file's header. */
+  dirty(): ReadonlyArray<Piece> {
+    return [...this.#dirty]
+      .sort((a, b) => a - b)
+      .map((k) => ({ offset: k * this.pageSize, bytes: this.#pages.get(k)! }))
   }
 
   /** The dirty pages have been stored. */

@@ -432,3 +432,24 @@ describe("pages", () => {
     )
   })
 })
+
+describe("nextWithoutLeaf", () => {
+  it("is the first held block whose leaf is not", () =>
+    fc.assert(
+      fc.property(
+        fc.array(farBlock, { maxLength: 20 }),
+        fc.array(farBlock, { maxLength: 20 }),
+        farBlock,
+        farBlock,
+        (blocks, leaves, start, end) => {
+          const bitfield = new Bitfield()
+          for (const block of blocks) bitfield.setHave(block, block + 1, true)
+          for (const block of [...leaves, ...blocks.slice(1)]) bitfield.setNode((2 * block) as Position)
+          const expected = blocks.filter(
+            (block) => block >= start && block < end && !bitfield.hasNode((2 * block) as Position)
+          )
+          expect(bitfield.nextWithoutLeaf(start, end)).toBe(Math.min(end, ...expected))
+        }
+      )
+    ))
+})

@@ -1,6 +1,9 @@
 /** What several property tests draw from. */
 import fc from "fast-check"
 
+/** A part of 1, any as likely as another; `fc.double` draws from all doubles, of which most are next to 0. */
+export const share = fc.nat(9999).map((n) => n / 10_000)
+
 /** A position up to 2^50, as often high in the tree as low. */
 export const position = fc.oneof(
   fc.nat({ max: 100 }),

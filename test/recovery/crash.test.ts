@@ -5,7 +5,21 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck as fc } from "effect"
 import { Crypto, Feed, Storage, StorageMemory } from "../../src/index.js"
-import { type History, type Image, crypto, judge, openOn, plant, signaturesIn, takeImage } from "./images.js"
+import {
+  type CheckBlock,
+  type History,
+  type Image,
+  crypto,
+  judge,
+  openOn,
+  plant,
+  signaturesIn,
+  takeImage
+} from "./images.js"
+import { PAGE_SIZE } from "../../src/domain/BitfieldPages.js"
+import { coreOf } from "../../src/services/feed/FeedCore.js"
+import { serve } from "../../src/services/feed/serve.js"
+import { share } from "../domain/arbitraries.js"
 import { type Recording, type Step, applyStep, emptyImage, makeRecording } from "./recording.js"
 
 type Action =
@@ -31,6 +45,12 @@ const actions: fc.Arbitrary<ReadonlyArray<Action>> = fc.array(
     { weight: 1, arbitrary: fc.constant({ _tag: "Reopen" as const }) }
   ),
   { minLength: 1, maxLength: 8 }
+)
+
+/** How much of a write a crash lets through, of 1: any part, or the first bytes of a page alone. */
+const kept = fc.oneof(
+  share,
+  fc.nat(63).map((n) => n / PAGE_SIZE)
 )
 
 const heldBy = (feed: Feed.Feed) =>
@@ -69,6 +89,13 @@ const run = (list: ReadonlyArray<Action>) =>
     return { steps: recording.steps, blocks, key: feed.key }
   }).pipe(Effect.scoped, Effect.orDie)
 
+const provable: CheckBlock = (feed, index) =>
+  Effect.gen(function* () {
+    const proof = yield* feed.proof(index)
+    const { claims } = yield* serve(coreOf(feed), [{ index, digest: 0, hash: false }], 1)
+    expect(claims).toMatchObject([{ index, proof }])
+  })
+
 interface Promised {
   readonly length: number
   readonly held: ReadonlySet<number>
@@ -82,7 +109,7 @@ const keepsPromise = (
 ) =>
   Effect.gen(function* () {
     const history: History = { blocks, signatures: signaturesIn(image) }
-    const outcome = yield* judge(image, history, options)
+    const outcome = yield* judge(image, history, options, provable)
     if (outcome._tag === "Refused") return yield* Effect.die(outcome.error)
     expect(outcome.length).toBeGreaterThanOrEqual(promised.length)
     for (const index of promised.held) expect(outcome.held).toContain(index)
@@ -129,11 +156,11 @@ describe("a crash at every write of a random history", () => {
   it.effect("of an author", () =>
     Effect.promise(() =>
       fc.assert(
-        fc.asyncProperty(actions, fc.double({ min: 0, max: 0.999, noNaN: true }), async (list, share) => {
+        fc.asyncProperty(actions, kept, async (list, kept) => {
           await Effect.runPromise(
             Effect.gen(function* () {
               const { steps, blocks } = yield* run(list)
-              const crashes = yield* crashEverywhere(steps, blocks, (bytes) => Math.floor(bytes * share))
+              const crashes = yield* crashEverywhere(steps, blocks, (bytes) => Math.floor(bytes * kept))
               expect(crashes).toBeGreaterThanOrEqual(8)
             })
           )
@@ -149,15 +176,15 @@ describe("a crash at every write of a random history", () => {
         fc.asyncProperty(
           fc.array(block, { minLength: 1, maxLength: 20 }),
           fc.array(fc.nat(19), { minLength: 1, maxLength: 8 }),
-          fc.double({ min: 0, max: 0.999, noNaN: true }),
-          async (blocks, indexes, share) => {
+          kept,
+          async (blocks, indexes, kept) => {
             await Effect.runPromise(
               Effect.gen(function* () {
                 const { steps, key } = yield* download(
                   blocks,
                   indexes.filter((index) => index < blocks.length)
                 )
-                yield* crashEverywhere(steps, blocks, (bytes) => Math.floor(bytes * share), { key })
+                yield* crashEverywhere(steps, blocks, (bytes) => Math.floor(bytes * kept), { key })
               })
             )
           }
@@ -165,6 +192,98 @@ describe("a crash at every write of a random history", () => {
         { numRuns: 40 }
       )
     )
+  )
+})
+
+/** A page of the bitfield is three parts: a crash may let the have-bits through without the tree-bits, and half of these. */
+describe("the bitfield's pages, of which any part is stored", () => {
+  const single = (value: number) => new Uint8Array([value + 1])
+
+  /** The images with the bitfield's last writes cut off at each of `cuts` bytes, over all of them. */
+  const tornEnds = (steps: ReadonlyArray<Step>, cuts: (bytes: number) => ReadonlyArray<number>) => {
+    const last = steps.findLastIndex(({ _tag }) => _tag === "Acknowledged")
+    const before = steps.findLastIndex(({ _tag }, i) => _tag === "Acknowledged" && i < last)
+    const image = steps.slice(0, before).reduce((image, step) => applyStep(image, step), emptyImage)
+    const writes = steps
+      .slice(before, last)
+      .filter((step): step is Extract<Step, { _tag: "Write" }> => step._tag === "Write")
+    const [pages, others] = [
+      writes.filter(({ file }) => file === "bitfield"),
+      writes.filter(({ file }) => file !== "bitfield")
+    ]
+    expect(pages.length).toBeGreaterThan(0)
+    const rest = others.reduce((image, step) => applyStep(image, step), image)
+    return cuts(pages.reduce((sum, { bytes }) => sum + bytes.length, 0)).map((cut) => {
+      let left = cut
+      return pages.reduce((image, step) => {
+        const torn = applyStep(image, step, Math.max(0, left))
+        left -= step.bytes.length
+        return torn
+      }, rest)
+    })
+  }
+
+  const everywhere = (bytes: number) =>
+    Array.from({ length: bytes }, (_, at) => at).filter((at) => at % 61 === 0 || at % 1024 < 16)
+
+  const author = (before: number, batch: number) =>
+    run([
+      { _tag: "Append", blocks: Array.from({ length: before }, (_, i) => single(i)) },
+      { _tag: "Append", blocks: Array.from({ length: batch }, (_, i) => single(before + i)) }
+    ])
+
+  it.effect("of a batch: an author has it all", () =>
+    Effect.gen(function* () {
+      const { blocks, steps } = yield* author(8, 24)
+      for (const image of tornEnds(steps, everywhere)) {
+        const outcome = yield* judge(image, { blocks, signatures: signaturesIn(image) }, {}, provable)
+        expect(outcome).toEqual({ _tag: "Opened", length: 32, held: blocks.map((_, i) => i) })
+      }
+    })
+  )
+
+  it.effect("of a batch whose root is a page before its blocks", () =>
+    Effect.gen(function* () {
+      const { blocks, steps } = yield* author(16_360, 24)
+      const parts = (bytes: number) => [
+        0,
+        1020,
+        1024,
+        2047,
+        2048,
+        2049,
+        3584,
+        4000,
+        4607,
+        4608,
+        5000,
+        bytes - 514,
+        bytes - 1
+      ]
+      for (const image of tornEnds(steps, parts)) {
+        const feed = yield* openOn(yield* plant(image))
+        expect(feed.length).toBe(blocks.length)
+        for (let index = 16_350; index < feed.length; index++) {
+          expect(yield* feed.has(index)).toBe(true)
+          expect(yield* feed.get(index)).toEqual(blocks[index])
+          yield* provable(feed, index)
+        }
+        expect(yield* feed.audit()).toEqual({ valid: blocks.length, invalid: 0 })
+        yield* feed.close
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("of a put of an older block: a reader has it, or has not", () =>
+    Effect.gen(function* () {
+      const blocks = Array.from({ length: 100 }, (_, i) => single(i))
+      for (const older of [0, 3, 40, 97]) {
+        const { key, steps } = yield* download(blocks, [99, 50, older])
+        for (const image of tornEnds(steps, everywhere)) {
+          yield* keepsPromise(image, blocks, { length: 100, held: new Set([99, 50]) }, { key })
+        }
+      }
+    })
   )
 })
 

@@ -73,6 +73,9 @@ export type Outcome =
   | { readonly _tag: "Refused"; readonly error: CorruptStorage }
   | { readonly _tag: "Opened"; readonly length: number; readonly held: ReadonlyArray<number> }
 
+/** What else must succeed for a block that is held. */
+export type CheckBlock = (feed: Feed.Feed, index: number) => Effect.Effect<unknown, unknown>
+
 const problem = (detail: string) => Effect.die(new Error(detail))
 
 /**
@@ -82,7 +85,8 @@ const problem = (detail: string) => Effect.die(new Error(detail))
 export const judge = (
   image: Image,
   history: History,
-  options: Feed.OpenOptions = {}
+  options: Feed.OpenOptions = {},
+  also: CheckBlock = () => Effect.void
 ): Effect.Effect<Outcome> =>
   Effect.gen(function* () {
     const storage = yield* plant(image)
@@ -92,7 +96,7 @@ export const judge = (
       return { _tag: "Refused", error: opened.left } as const
     }
     const feed = opened.right
-    const held = yield* checkHeld(feed, history)
+    const held = yield* checkHeld(feed, history, also)
     const { length } = feed
     if (length > 0) {
       const { index, signature } = yield* Effect.orDie(feed.signature())
@@ -105,7 +109,7 @@ export const judge = (
     return { _tag: "Opened", length, held } as const
   }).pipe(Effect.scoped)
 
-const checkHeld = (feed: Feed.Feed, history: History) =>
+const checkHeld = (feed: Feed.Feed, history: History, also: CheckBlock) =>
   Effect.gen(function* () {
     const held: Array<number> = []
     if (feed.length > history.blocks.length) yield* problem(`length ${feed.length} was never reached`)
@@ -114,6 +118,7 @@ const checkHeld = (feed: Feed.Feed, history: History) =>
       const block = yield* feed.get(index)
       if (toHex(block) !== toHex(history.blocks[index]!))
         yield* problem(`block ${index} reads as other bytes`)
+      yield* also(feed, index)
       held.push(index)
     }
     return held

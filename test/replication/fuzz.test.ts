@@ -10,6 +10,7 @@ import type { Position } from "../../src/domain/FlatTree.js"
 import type * as Wire from "../../src/domain/Wire.js"
 import { type Connection, Feed, NetworkMemory, Replication } from "../../src/index.js"
 import { coreOf } from "../../src/services/feed/FeedCore.js"
+import { share } from "../domain/arbitraries.js"
 import { message } from "../domain/messages.js"
 import { type Services, memory, quiet, source } from "../services/harness.js"
 import {
@@ -294,20 +295,17 @@ const record = (encrypt: boolean) =>
     return { author: concat(said.author), reader: concat(said.reader) }
   }).pipe(Effect.scoped, Effect.provide(Layer.merge(memory, TestContext.TestContext)))
 
-/** Places are parts of the whole, so that they fit any recording. */
-const part = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
-
 const damage = fc.oneof(
-  fc.record({ how: fc.constant("flip" as const), at: part, bit: fc.nat({ max: 7 }) }),
-  fc.record({ how: fc.constant("cut" as const), at: part, length: fc.integer({ min: 1, max: 200 }) }),
-  fc.record({ how: fc.constant("repeat" as const), at: part, length: fc.integer({ min: 1, max: 200 }) }),
+  fc.record({ how: fc.constant("flip" as const), at: share, bit: fc.nat({ max: 7 }) }),
+  fc.record({ how: fc.constant("cut" as const), at: share, length: fc.integer({ min: 1, max: 200 }) }),
+  fc.record({ how: fc.constant("repeat" as const), at: share, length: fc.integer({ min: 1, max: 200 }) }),
   fc.record({
     how: fc.constant("insert" as const),
-    at: part,
+    at: share,
     bytes: fc.uint8Array({ minLength: 1, maxLength: 20 })
   }),
-  fc.record({ how: fc.constant("swap" as const), at: part, length: fc.integer({ min: 1, max: 200 }) }),
-  fc.record({ how: fc.constant("end" as const), at: part })
+  fc.record({ how: fc.constant("swap" as const), at: share, length: fc.integer({ min: 1, max: 200 }) }),
+  fc.record({ how: fc.constant("end" as const), at: share })
 )
 
 type Damage = typeof damage extends fc.Arbitrary<infer D> ? D : never

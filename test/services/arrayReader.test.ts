@@ -5,6 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, FastCheck as fc, Layer, Scope, Stream } from "effect"
 import { type Claim, type Crypto, Feed, type Storage } from "../../src/index.js"
+import { share } from "../domain/arbitraries.js"
 import { ArrayFeed } from "../reference/ArrayFeed.js"
 import { files, memory } from "./harness.js"
 
@@ -23,8 +24,7 @@ type Step =
   | { readonly _tag: "Audit" }
   | { readonly _tag: "Reopen" }
 
-const pick = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
-const picking = <T extends string>(_tag: T) => pick.map((pick) => ({ _tag, pick }))
+const picking = <T extends string>(_tag: T) => share.map((pick) => ({ _tag, pick }))
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {

@@ -10,6 +10,7 @@
 import { Effect } from "effect"
 import type { BitChange, Change, Write } from "../../domain/Change.js"
 import type { StorageError } from "../../domain/Errors.js"
+import { haveFirst } from "../../domain/BitfieldPages.js"
 import * as BitfieldIndex from "../../domain/BitfieldIndex.js"
 import * as FlatTree from "../../domain/FlatTree.js"
 import type { FeedEvent, Origin } from "../../domain/FeedEvent.js"
@@ -85,7 +86,7 @@ export const storePages = (core: FeedCore, sync: boolean): Effect.Effect<void, S
   Effect.suspend(() => {
     const pages = core.bitfield.pages.dirty()
     if (pages.length === 0) return Effect.void
-    const writes = pages.map(({ offset, bytes }) => ({
+    const writes = haveFirst(pages).map(({ offset, bytes }) => ({
       file: "bitfield" as const,
       offset: Sleep.HEADER_SIZE + offset,
       parts: [bytes]

@@ -7,11 +7,13 @@ import {
   type FeedClosed,
   type StorageError
 } from "../../domain/Errors.js"
+import * as FlatTree from "../../domain/FlatTree.js"
 import type { TreeNode } from "../../domain/Node.js"
 import type { Proof } from "../../domain/Proof.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import { type FeedCore, isIndex, isStatic, whileOpen } from "./FeedCore.js"
 import { readNodes, readSignature } from "./readNodes.js"
+import { verifiedPath } from "./verifiedPath.js"
 
 export interface ProofOptions {
   /** What the other side has already (`digest`): nodes it can do without are left out. Default 0: it has nothing. */
@@ -33,8 +35,18 @@ export const proof = (
     if (!isIndex(index) || (options.digest !== undefined && !isIndex(options.digest))) {
       return yield* new BadArgument({ operation: "proof", detail: "the index and digest are whole numbers" })
     }
-    const plan = TreeIndex.proofPlan(core.bitfield, index, options)
-    if (plan === undefined) return yield* new BlockUnavailable({ index, reason: "not-held" })
+    const found = yield* proofBy(core, core.bitfield, index, options)
+    if (found !== undefined) return found
+    const path = core.bitfield.hasNode(FlatTree.leaf(index)) ? yield* verifiedPath(core, index) : undefined
+    const otherwise = path === undefined ? undefined : yield* proofBy(core, path, index, options)
+    return otherwise ?? (yield* new BlockUnavailable({ index, reason: "not-held" }))
+  })
+
+/** The proof by the nodes that `held` knows; `undefined` when these do not lead to a signature. */
+const proofBy = (core: FeedCore, held: TreeIndex.HeldNodes, index: number, options: ProofOptions) =>
+  Effect.gen(function* () {
+    const plan = TreeIndex.proofPlan(held, index, options)
+    if (plan === undefined) return undefined
     const nodes: Array<TreeNode> = []
     const read = yield* readNodes(core.files, plan.nodes)
     for (let i = 0; i < read.length; i++) {
@@ -47,7 +59,7 @@ export const proof = (
     if (plan.verifiedBy === 0) return { nodes }
     const signature = yield* readSignature(core.files, plan.verifiedBy)
     if (signature !== undefined) return { nodes, signature }
-    return isStatic(core) ? { nodes } : yield* new BlockUnavailable({ index, reason: "not-held" })
+    return isStatic(core) ? { nodes } : undefined
   })
 
 /** What we have on the way from block `index` to a root, as `ProofOptions.digest` of a request. */

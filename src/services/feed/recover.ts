@@ -4,7 +4,7 @@
  *     length     the last signature that its roots satisfy
  *     owner      a claim of a longer log (a signature, or tree-bits, which are only written after one) must be proven, or
  *                opening fails: to write on from less would sign a second history
- *     bits       rebuilt where the bitfield lags; dropped where tree or data end too soon
+ *     bits       rebuilt where the bitfield lags, or was stored by half; dropped where tree or data end too soon
  *
  * The same `commit` stores what is concluded. When all files agree, nothing is written.
  */
@@ -47,8 +47,12 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
       })
     }
     yield* dropUnlocated(core, claims.treeEnd)
-    const lagsFrom = Math.min(claims.bits, claims.wholeBits)
-    if (lagsFrom < proven.length) yield* rebuild(core, lagsFrom, claims.wholeBits !== Infinity)
+    const { length } = proven
+    const lagsFrom = Math.min(claims.bits, claims.wholeBits, core.bitfield.nextWithoutLeaf(0, length))
+    if (lagsFrom < length) {
+      yield* rebuild(core, lagsFrom)
+      yield* dropWithoutLeaf(core)
+    }
     yield* dropMissingData(core, sizes.data)
   })
 
@@ -91,6 +95,17 @@ const dropUnlocated = (core: FeedCore, treeEnd: FlatTree.Position) =>
     })
   })
 
+/** Forgets blocks whose nodes were not to be had again: of a reader, which had not been told that it has them. */
+const dropWithoutLeaf = (core: FeedCore) =>
+  Effect.suspend(() => {
+    const { length } = core.tip
+    const bits: Array<Change.BitChange> = []
+    for (let block = 0; (block = core.bitfield.nextWithoutLeaf(block, length)) < length; block++) {
+      bits.push({ _tag: "Have", start: block, end: block + 1, held: false })
+    }
+    return bits.length > 0 ? apply(core, { ...Change.none, bits }) : Effect.void
+  })
+
 /** Marks held blocks whose bytes lie past the end of `data` as not held, from the last one downwards. */
 const dropMissingData = (core: FeedCore, dataSize: number): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
@@ -107,7 +122,7 @@ const dropMissingData = (core: FeedCore, dataSize: number): Effect.Effect<void, 
   })
 
 /** Derives the bits of the blocks from `from` on anew: every node that leads to a signed root, every block that matches its leaf. */
-const rebuild = (core: FeedCore, from: number, reindex: boolean): Effect.Effect<void, StorageError> =>
+const rebuild = (core: FeedCore, from: number): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
     let offset = 0
     for (const root of core.tip.roots) {
@@ -117,7 +132,7 @@ const rebuild = (core: FeedCore, from: number, reindex: boolean): Effect.Effect<
     const roots = core.tip.roots.map((root) => root.index)
     yield* apply(core, {
       ...Change.none,
-      bits: [{ _tag: "Nodes", positions: roots }, ...(reindex ? [{ _tag: "Reindex" } as const] : [])]
+      bits: [{ _tag: "Nodes", positions: roots }, { _tag: "Reindex" }]
     })
   })
 

@@ -5,6 +5,7 @@ import type { TreeNode } from "../../domain/Node.js"
 import type { Claim } from "../../domain/Proof.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import { type FeedCore, isStatic, whileOpen } from "./FeedCore.js"
+import { proof } from "./proof.js"
 import { checkRun, readRun } from "./readBlocks.js"
 import { readNodes, readSignature } from "./readNodes.js"
 
@@ -81,9 +82,14 @@ export const serve: (
     const signature = signatures.get(plan.verifiedBy)
     const block = blocks[i]
     const isVouchedFor = plan.verifiedBy === 0 || signature !== undefined || isUnsigned()
-    if (!isWhole(own) || block === "lost" || !isVouchedFor) {
-      missing.push(ask.index)
-    } else claims.push({ index: ask.index, block, proof: { nodes: own, signature } })
+    if (block === "lost" || !isWhole(own)) missing.push(ask.index)
+    else if (isVouchedFor) claims.push({ index: ask.index, block, proof: { nodes: own, signature } })
+    else {
+      const found = yield* Effect.either(proof(core, ask.index, ask))
+      if (Either.isRight(found)) claims.push({ index: ask.index, block, proof: found.right })
+      else if (found.left._tag === "StorageError") return yield* found.left
+      else missing.push(ask.index)
+    }
   }
   return { count, claims, missing }
 })
