@@ -100,7 +100,6 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
   ): Promise<T> | undefined {
     const [options = {}, callback] = sort<GetOptions, Callback<[T]>>(first, last)
     const codec = this.codecOf(options)
-    // Callers of the peer give text, too, and null for 0.
     const at = toIndex(index)
     return this.runWaiting(
       callback,
@@ -321,7 +320,10 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
         }
         proceed()
       },
-      (error) => stream.destroy(error)
+      (error) => {
+        stream.destroy(error)
+        proceed()
+      }
     )
     this.emit("replicating", stream)
     return stream

@@ -11,8 +11,6 @@ let made: CryptoService | undefined
 /** Made once, when it is first asked for. */
 export const crypto = (): CryptoService => (made ??= Effect.runSync(CryptoNode.make))
 
-export const randomBytes = (length: number): Buffer => toBuffer(Effect.runSync(crypto().randomBytes(length)))
-
 /** Of any realm: a test runner may have a Uint8Array of its own. */
 export const isBytes = (value: unknown): value is Uint8Array =>
   ArrayBuffer.isView(value) && (value as Uint8Array).BYTES_PER_ELEMENT === 1

@@ -96,19 +96,32 @@ export class Bitfield implements HeldNodes {
   nextWithoutLeaf(start: number, end: number): number {
     const { have, tree } = this.pages
     for (const k of this.pages.numbers()) {
-      if ((k + 1) * BLOCKS_A_PAGE <= start || k * BLOCKS_A_PAGE >= end) continue
-      const haveBits = this.pages.view(have, k)!
-      const treeBits = this.pages.view(tree, k)!
-      for (let at = 0; at < have.size; at++) {
-        const held = haveBits[at]!
+      const first = k * BLOCKS_A_PAGE
+      if (first + BLOCKS_A_PAGE <= start || first >= end) continue
+      const haveWords = this.pages.words(have, k)!
+      const treeWords = this.pages.words(tree, k)!
+      // Four bytes at once: a program that opens a feed has not run this often enough for it to be fast code.
+      const last = Math.min(haveWords.length, Math.ceil((end - first) / 32))
+      for (let word = Math.max(0, Math.floor((start - first) / 32)); word < last; word++) {
+        const held = haveWords[word]!
         if (held === 0) continue
-        const missing = held & ~leavesIn(treeBits[2 * at]!, treeBits[2 * at + 1]!)
-        if (missing === 0) continue
-        const within = missing & maskWithin(k * have.size + at, start, end)
-        if (within !== 0) return 8 * (k * have.size + at) + Math.clz32(within) - 24
+        if ((treeWords[2 * word]! & treeWords[2 * word + 1]!) >>> 0 === 0xffffffff) continue
+        const found = this.#firstWithoutLeaf(first + 32 * word, start, end)
+        if (found !== undefined) return found
       }
     }
     return end
+  }
+
+  /** The first of 32 blocks that is one. */
+  #firstWithoutLeaf(first: number, start: number, end: number): number | undefined {
+    for (let at = first / 8; at < first / 8 + 4; at++) {
+      const treeByte = (byte: number) => this.pages.byte(this.pages.tree, byte)
+      const missing = this.haveByte(at) & ~leavesIn(treeByte(2 * at), treeByte(2 * at + 1))
+      const within = missing & maskWithin(at, start, end)
+      if (within !== 0) return 8 * at + Math.clz32(within) - 24
+    }
+    return undefined
   }
 
   /** Last held block in [start, end); `undefined` when none is. */

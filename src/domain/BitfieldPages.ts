@@ -87,9 +87,14 @@ export class BitfieldPages {
     return page === undefined ? 0 : page[section.start + inSection]!
   }
 
-  /** The bytes of a section in page `k`, to look at; `undefined` when all are 0. */
-  view(section: Section, k: number): Uint8Array | undefined {
-    return this.#pages.get(k)?.subarray(section.start, section.start + section.size)
+  /** The bytes of a section in page `k`, by words of four, to look at; `undefined` when all are 0. */
+  words(section: Section, k: number): Uint32Array | undefined {
+    const page = this.#pages.get(k)
+    if (page === undefined) return undefined
+    const start = page.byteOffset + section.start
+    return start % 4 === 0
+      ? new Uint32Array(page.buffer, start, section.size / 4)
+      : new Uint32Array(page.slice(section.start, section.start + section.size).buffer)
   }
 
   /** A copy of bytes `at` to `at + count`. */

@@ -296,3 +296,34 @@ it("readOnly reads what another has open, and stores nothing", () =>
     await expect(reader.append("b")).rejects.toThrow("read-only")
     await Promise.all([feed.close(), reader.close()])
   }))
+
+it("what is no proof and no signature is refused, where 7.7.1 throws", async () => {
+  const feed = author(ours)
+  await feed.append("a")
+  const reader = ours(ram, key, { sparse: true })
+  await ready(reader)
+  for (const proof of [null, undefined, {}, { nodes: null }, { nodes: [{}] }, { nodes: [], signature: 1 }]) {
+    const [error] = await outcome((done) => reader.put(0, "a", proof as never, done))
+    expect(error).toMatchObject({ cause: { _tag: "BadArgument", operation: "put" } })
+  }
+  for (const signature of [null, undefined, 1, "a"]) {
+    const [error] = await outcome((done) => feed.verify(0, signature as never, done))
+    expect(error).toMatchObject({ cause: { _tag: "BadArgument", operation: "verify" } })
+  }
+  const [error] = await outcome((done) => feed.verify(0, new Uint8Array(3), done))
+  expect(error).toMatchObject({ message: "Signature verification failed" })
+})
+
+it("maxRequests given to a peer before it has shaken hands counts", async () => {
+  const [a, b] = [author(ours), ours(ram, key, { sparse: true })]
+  await called((done) => a.append(["a", "b"], done))
+  await ready(b)
+  const met = once(b, "peer-add")
+  const streams = [a.replicate({ live: true }), b.replicate({ live: true })] as const
+  const peer = streams[1].feeds[0]!.peer as unknown as { maxRequests: number }
+  peer.maxRequests = 3
+  join(...streams)
+  await met
+  expect(b.peers[0]!.info?.maxRequests).toBe(3)
+  for (const stream of streams) stream.destroy()
+})

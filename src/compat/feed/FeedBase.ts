@@ -3,11 +3,12 @@
  * `Hypercore` adds the operations.
  */
 import { Effect, Exit, Redacted, Scope } from "effect"
+import { randomBytes } from "node:crypto"
 import { EventEmitter } from "node:events"
 import type { Feed, FeedEvent, Origin, Replication } from "../../index.js"
 import { type Callback, orPromise, type Told } from "../callback.js"
 import { type Codec, toCodec } from "../codecs.js"
-import { discoveryKeyOf, legacyCrypto, randomBytes } from "../crypto.js"
+import { discoveryKeyOf, legacyCrypto } from "../crypto.js"
 import { fork } from "../fork.js"
 import { type LegacyError, ofCause } from "../LegacyError.js"
 import type { HypercoreOptions } from "../options.js"
@@ -76,7 +77,8 @@ export class FeedBase extends EventEmitter {
   readonly #opening = new Opening()
   /** Whether a promise waits for the feed to be open. */
   #isPromised = false
-  readonly #scope = Effect.runSync(Scope.make())
+  /** Holds the feed from its opening on. */
+  #scope: Scope.CloseableScope | undefined
   readonly #totals: Totals | null
   readonly #peersOf = new WeakMap<object, LegacyPeer>()
 
@@ -209,7 +211,9 @@ export class FeedBase extends EventEmitter {
     })
     // Not before the caller had the time to listen.
     process.nextTick(() => {
-      const fiber = fork(Scope.extend(program, this.#scope))
+      const fiber = fork(
+        Effect.flatMap(Scope.make(), (scope) => Scope.extend(program, (this.#scope = scope)))
+      )
       fiber.addObserver((exit) =>
         process.nextTick(() => {
           if (Exit.isSuccess(exit)) this.#opened(exit.value, options)
@@ -285,7 +289,7 @@ export class FeedBase extends EventEmitter {
     this.readable = false
     this.closed = true
     this.ifAvailable.destroy()
-    fork(Scope.close(this.#scope, Exit.void))
+    if (this.#scope !== undefined) fork(Scope.close(this.#scope, Exit.void))
     process.nextTick(() => this.tell("close"))
   }
 

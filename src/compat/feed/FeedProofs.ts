@@ -133,8 +133,13 @@ export class FeedProofs<T> extends FeedCalls {
       callback,
       (feed) => {
         const block = value === null || value === undefined ? undefined : this.codec.encode(value)
-        const signature = proof.signature ?? undefined
-        return feed.put({ index, block, proof: { nodes: [...proof.nodes] as Array<TreeNode>, signature } })
+        // What is no proof is the feed's to refuse.
+        const { nodes, signature } = (proof ?? {}) as Partial<LegacyProof>
+        return feed.put({
+          index,
+          block,
+          proof: { nodes: nodes as ReadonlyArray<TreeNode>, signature: signature ?? undefined }
+        })
       },
       nothing
     )

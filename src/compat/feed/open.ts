@@ -1,5 +1,5 @@
 /** open: the Effect feed behind a façade, from the arguments that the peer's constructor takes. */
-import { Cause, Context, Effect, Exit, Layer } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import {
   Crypto,
   type CryptoService,
@@ -7,7 +7,8 @@ import {
   type FeedFiles,
   NotWritable,
   type OpenRefused,
-  Storage
+  Storage,
+  type StorageService
 } from "../../index.js"
 import * as StorageFile from "../../layers/StorageFile.js"
 import * as StorageRandomAccess from "../../layers/StorageRandomAccess.js"
@@ -106,13 +107,12 @@ const toOnWrite =
       }
     })
 
-const storageOf = ({ onFiles, storage }: OpenRequest): Layer.Layer<Storage> =>
+const storageOf = ({ onFiles, storage }: OpenRequest): Effect.Effect<StorageService> =>
   typeof storage === "string"
-    ? Layer.map(StorageFile.layer({ directory: storage }), (context) => {
-        const { open } = Context.get(context, Storage)
-        return Context.make(Storage, { open: (path) => Effect.tap(open(path), (files) => onFiles(files)) })
-      })
-    : StorageRandomAccess.layer({ create: (name) => storage(name) })
+    ? Effect.map(StorageFile.make({ directory: storage }), ({ open }) => ({
+        open: (path) => Effect.tap(open(path), (files) => onFiles(files))
+      }))
+    : Effect.succeed(StorageRandomAccess.make({ create: (name) => storage(name) }))
 
 const openWith = (
   request: OpenRequest,
@@ -137,24 +137,24 @@ const openWith = (
 const isLost = (error: unknown): error is OpenRefused =>
   typeof error === "object" && error !== null && (error as OpenRefused).reason === "lost-key"
 
-/** Opens the feed in the scope; a key pair that the caller does not want stored is made, for `feed.secretKey` to tell it. */
-export const open = (request: OpenRequest) => {
-  const own = crypto()
-  const service = request.crypto === undefined ? own : withLegacy(own, request.crypto)
-  if (request.storeSecretKey)
-    return openWith(request, service, request).pipe(Effect.provide(storageOf(request)))
-  return Effect.gen(function* () {
-    const storage = openedOnce(
-      yield* Storage,
-      (exit) => Exit.isFailure(exit) && isLost(Cause.squash(exit.cause))
-    )
-    return yield* openWith(request, service, request).pipe(
+/**
+ * Opens the feed in the scope; a key pair that the caller does not want stored is made, for `feed.secretKey` to tell it. The services come
+ * without layers: to build these for each feed takes a good part of what opening it does.
+ */
+export const open = (request: OpenRequest) =>
+  Effect.flatMap(storageOf(request), (storage) => {
+    const own = crypto()
+    const service = request.crypto === undefined ? own : withLegacy(own, request.crypto)
+    if (request.storeSecretKey) {
+      return Effect.provideService(openWith(request, service, request), Storage, storage)
+    }
+    const once = openedOnce(storage, (exit) => Exit.isFailure(exit) && isLost(Cause.squash(exit.cause)))
+    return openWith(request, service, request).pipe(
       Effect.catchIf(isLost, () =>
         Effect.flatMap(own.keyPair(), ({ publicKey, secretKey }) =>
           openWith(request, service, { key: publicKey, secretKey })
         )
       ),
-      Effect.provideService(Storage, storage)
+      Effect.provideService(Storage, once)
     )
-  }).pipe(Effect.provide(storageOf(request)))
-}
+  })

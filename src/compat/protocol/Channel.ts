@@ -1,6 +1,7 @@
 /** A feed on a stream: methods that send, and events, or a peer's methods, for what comes. */
 import { EventEmitter } from "node:events"
 import type { Multiplexer, Wire } from "../../index.js"
+import { DirectPeer } from "./DirectPeer.js"
 import type {
   BytesInput,
   CancelInput,
@@ -22,6 +23,7 @@ export interface ChannelHost {
   readonly stream: Protocol
   /** Whether the stream is below its high water mark. */
   send(channel: Multiplexer.Channel, message: Wire.Message): boolean
+  recycle(value: Uint8Array): void
   /** Takes the channel out of the stream's `feeds`. */
   remove(channel: Channel): void
 }
@@ -55,49 +57,59 @@ export class Channel extends EventEmitter<ChannelEvents> implements ProtocolChan
   }
 
   handshake(message: HandshakeInput): boolean {
-    return this.#send(sent.handshake(message))
+    return this.send(sent.handshake(message))
   }
 
   info(message: InfoInput): boolean {
     const info = sent.info(message)
-    return info === undefined ? this.stream.ping() : this.#send(info)
+    return info === undefined ? this.stream.ping() : this.send(info)
   }
 
   have(message: HaveInput): boolean {
-    return this.#send(sent.have(message))
+    return this.send(sent.have(message))
   }
 
   unhave(message: RangeInput): boolean {
-    return this.#send(sent.unhave(message))
+    return this.send(sent.unhave(message))
   }
 
   want(message: RangeInput): boolean {
-    return this.#send(sent.want(message))
+    return this.send(sent.want(message))
   }
 
   unwant(message: RangeInput): boolean {
-    return this.#send(sent.unwant(message))
+    return this.send(sent.unwant(message))
   }
 
   request(message: RequestInput): boolean {
-    return this.#send(sent.request(message))
+    return this.send(sent.request(message))
   }
 
   cancel(message: CancelInput): boolean {
-    return this.#send(sent.cancel(message))
+    return this.send(sent.cancel(message))
   }
 
   data(message: DataInput): boolean {
-    return this.#send(sent.data(message))
+    return this.send(sent.data(message))
   }
 
   extension(name: string, message: BytesInput): boolean {
     const id = this.stream.extensions.indexOf(name)
-    return id !== -1 && this.#send(sent.extension(id, message))
+    return id !== -1 && this.send(sent.extension(id, message))
   }
 
   remoteSupports(name: string): boolean {
     return this.stream.remoteSupports(name)
+  }
+
+  /** Sends a message as it is. The value of a Data is the channel's from then on. */
+  send(message: Wire.Message): boolean {
+    return this.#host.send(this.#wire, message)
+  }
+
+  /** The value of a Data that a `DirectPeer` took is not looked at any more: its memory is used again. */
+  recycle(value: Uint8Array): void {
+    this.#host.recycle(value)
   }
 
   destroy(error?: Error): void {
@@ -111,9 +123,10 @@ export class Channel extends EventEmitter<ChannelEvents> implements ProtocolChan
   /** Hands a message out. */
   receive(message: Wire.Message): void {
     if (message._tag === "Extension") return this.#extension(message)
+    const { peer } = this
+    if (peer instanceof DirectPeer && peer.takes(message._tag)) return peer.onmessage(message)
     const event = received(message)
     if (event === undefined) return
-    const { peer } = this
     if (peer === null) {
       ;(this as EventEmitter).emit(event.name, event.value)
       return
@@ -158,9 +171,5 @@ export class Channel extends EventEmitter<ChannelEvents> implements ProtocolChan
     if (name === undefined) return
     if (this.peer?.onextension === undefined) this.emit("extension", name, toBuffer(payload))
     else this.peer.onextension(name, toBuffer(payload))
-  }
-
-  #send(message: Wire.Message): boolean {
-    return this.#host.send(this.#wire, message)
   }
 }

@@ -3,9 +3,10 @@
  * and neither empties what can still be read; so Node's own `destroy` is not used.
  */
 import { Either } from "effect"
+import { randomBytes } from "node:crypto"
 import { Duplex } from "node:stream"
 import { Multiplexer, ProtocolError, toHex, type Wire } from "../../index.js"
-import { checkKey, crypto, discoveryKeyOf, randomBytes } from "../crypto.js"
+import { checkKey, crypto, discoveryKeyOf } from "../crypto.js"
 import { toBuffer } from "../toBuffer.js"
 import { Channel, type ChannelHost } from "./Channel.js"
 import { failure, timedOut, tooLarge } from "./failure.js"
@@ -204,6 +205,7 @@ export class ProtocolStream extends Duplex implements Protocol {
         this.destroy(tooLarge())
         return false
       },
+      recycle: (value) => this.#multiplexer.recycle(value),
       remove: (channel) => this.#remove(channel)
     }
   }

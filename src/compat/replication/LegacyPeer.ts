@@ -5,6 +5,7 @@
 import type { EventEmitter } from "node:events"
 import type { Replication, Wire } from "../../index.js"
 import type * as Protocol from "../protocol.js"
+import { DirectPeer } from "../protocol/DirectPeer.js"
 import { Inbox } from "./Inbox.js"
 import * as Messages from "./Messages.js"
 
@@ -43,7 +44,7 @@ export const NO_STATS: PeerStats = {
 /** Requests in flight that the peer allows, which its callers read though ours follow the link. */
 const MOST_REQUESTS = 16
 
-export class LegacyPeer {
+export class LegacyPeer extends DirectPeer {
   readonly inbox = new Inbox()
   /** The channel, once the feed is ready. */
   stream: Protocol.ProtocolChannel | null = null
@@ -65,6 +66,7 @@ export class LegacyPeer {
     readonly feed: PeerFeed,
     readonly options: PeerOptions
   ) {
+    super()
     this.live = options.live === true
     this.ack = options.ack === true
     this.sparse = feed.sparse
@@ -98,6 +100,12 @@ export class LegacyPeer {
   set maxRequests(most: number) {
     this.#maxRequests = most
     if (this.info !== undefined) this.info.maxRequests = most
+  }
+
+  /** Both sides have shaken hands. */
+  meet(info: Replication.PeerInfo): void {
+    this.info = info
+    if (this.#maxRequests !== undefined) info.maxRequests = this.#maxRequests
   }
 
   /** Which blocks it has that we do not, as far as it said. */
@@ -149,42 +157,52 @@ export class LegacyPeer {
     return this.inbox.whenReady()
   }
 
-  oninfo(message: Protocol.Info): void {
-    this.inbox.push(Messages.info(message))
+  onmessage(message: Wire.Message): void {
+    if (message._tag === "Have" && message.ack && message.bitfield === undefined && this.ack) {
+      const { length, start } = message
+      // At once: callers count on hearing of it soon after the block was stored over there.
+      if (this.feed.has(start)) {
+        return void this.stream?.stream.emit("ack", { start, length, bitfield: null, ack: true })
+      }
+    }
+    this.inbox.push(message)
+    if (message._tag !== "Info") return
     this.#isRemoteDone = !message.downloading
     this.#endMaybe()
   }
 
+  // The real protocol's stream calls these, ours the above.
+
+  oninfo(message: Protocol.Info): void {
+    this.onmessage(Messages.info(message))
+  }
+
   onhave(message: Protocol.Have): void {
-    if (message.ack && this.ack && message.bitfield === null && this.feed.has(message.start)) {
-      // At once: callers count on hearing of it soon after the block was stored over there.
-      return void this.stream?.stream.emit("ack", message)
-    }
-    this.inbox.push(Messages.have(message))
+    this.onmessage(Messages.have(message))
   }
 
   onunhave(message: Protocol.Range): void {
-    this.inbox.push(Messages.range("Unhave", message))
+    this.onmessage(Messages.range("Unhave", message))
   }
 
   onwant(message: Protocol.Range): void {
-    this.inbox.push(Messages.wanted("Want", message))
+    this.onmessage(Messages.wanted("Want", message))
   }
 
   onunwant(message: Protocol.Range): void {
-    this.inbox.push(Messages.wanted("Unwant", message))
+    this.onmessage(Messages.wanted("Unwant", message))
   }
 
   onrequest(message: Protocol.Request): void {
-    this.inbox.push(Messages.request(message))
+    this.onmessage(Messages.request(message))
   }
 
   oncancel(message: Protocol.Cancel): void {
-    this.inbox.push(Messages.cancel(message))
+    this.onmessage(Messages.cancel(message))
   }
 
   ondata(message: Protocol.Data): void {
-    this.inbox.push(Messages.data(message))
+    this.onmessage(Messages.data(message))
   }
 
   onextension(name: string, message: Buffer): void {

@@ -1,7 +1,8 @@
-/** Messages as a protocol stream's decoder gives and takes them, and as `Wire` has them. */
+/** Messages as the real protocol's decoder gives and takes them, and as `Wire` has them, which is how our own streams do. */
 import type { TreeNode, Wire } from "../../index.js"
-import { toBuffer } from "../toBuffer.js"
 import type * as Protocol from "../protocol.js"
+import { Channel } from "../protocol/Channel.js"
+import { toBuffer } from "../toBuffer.js"
 
 export const info = (message: Protocol.Info): Wire.Message => ({
   _tag: "Info",
@@ -56,6 +57,10 @@ export const data = (message: Protocol.Data): Wire.Message => ({
 
 /** Sends a message on a channel; false when it is none that a channel of this kind sends. */
 export const send = (channel: Protocol.ProtocolChannel, message: Wire.Message): boolean => {
+  if (channel instanceof Channel && message._tag !== "Handshake" && message._tag !== "Extension") {
+    channel.send(message)
+    return true
+  }
   switch (message._tag) {
     case "Info":
       channel.info({ uploading: message.uploading, downloading: message.downloading })

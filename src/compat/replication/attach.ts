@@ -2,11 +2,12 @@
  * attach: an open feed on a protocol stream, ours or the real `hypercore-protocol`, from its opening on the stream to its end there. A
  * failure ends the stream, as it does with the peer.
  */
-import { type Cause, Effect, Exit, type Fiber } from "effect"
+import { type Cause, Effect, Exit } from "effect"
 import { Replication, type Wire } from "../../index.js"
 import { fork } from "../fork.js"
 import { ofCause } from "../LegacyError.js"
 import type * as Protocol from "../protocol.js"
+import { Channel } from "../protocol/Channel.js"
 import { drained } from "./drained.js"
 import type { LegacyPeer } from "./LegacyPeer.js"
 import { unrefClock } from "./UnrefClock.js"
@@ -17,7 +18,7 @@ export type OnPeer = (what: Replication.PeerNews, peer: LegacyPeer) => void
 /** What is used of a stream: as much as the real one has, too. */
 export type ProtocolStream = Protocol.Protocol
 
-/** Opens the feed on the stream, and speaks of it once what was appended before is `stored`; answers the fiber that replicates it, unless the stream refuses. */
+/** Opens the feed on the stream, and speaks of it once what was appended before is `stored`. */
 export const attach = (
   feed: Replication.AnyFeed,
   stream: ProtocolStream,
@@ -25,9 +26,10 @@ export const attach = (
   key: Buffer,
   onPeer: OnPeer,
   stored: Promise<void> | undefined
-): Fiber.RuntimeFiber<void, unknown> | undefined => {
+): void => {
   const channel = stream.feed(key, { peer })
-  if (channel === null || channel === undefined) return undefined
+  // The stream refuses.
+  if (channel === null || channel === undefined) return
   peer.stream = channel
   if (stored === undefined) greet(stream, channel, peer)
   else void stored.then(() => greet(stream, channel, peer))
@@ -40,7 +42,7 @@ export const attach = (
     allowPush: peer.feed.allowPush,
     maxRequests: peer.options.maxRequests ?? peer.feed.givenMaxRequests,
     onPeer: (what, info) => {
-      peer.info ??= info
+      if (peer.info === undefined) peer.meet(info)
       onPeer(what, peer)
     }
   })
@@ -49,7 +51,6 @@ export const attach = (
     if (Exit.isSuccess(exit)) return
     process.nextTick(() => (isOver(exit.cause) ? channel.close() : stream.destroy(ofCause(exit.cause))))
   })
-  return fiber
 }
 
 /** A stream that ends before all has come, or a feed that is closed, is no error to the peer's callers. */
@@ -94,6 +95,7 @@ const messagesOf = (
   remote: "a protocol stream",
   pull: peer.inbox.pull,
   send: (message) => peer.send(message),
+  recycle: channel instanceof Channel ? (block) => channel.recycle(block) : undefined,
   drained: Effect.suspend(() => drained(stream)),
   end: Effect.sync(() => channel.close()),
   // The channel's end would be the stream's, which could not be destroyed with the error any more.

@@ -79,6 +79,9 @@ export const verify = (
   signature: Uint8Array
 ): Effect.Effect<void, TreeError | InvalidSignature> =>
   Effect.gen(function* () {
+    if (!(signature instanceof Uint8Array)) {
+      return yield* new BadArgument({ operation: "verify", detail: "a signature is 64 bytes" })
+    }
     const roots = yield* rootHashes(core, index)
     const message = Hash.rootHash(core.crypto.blake2b256, roots)
     const valid = yield* core.crypto.verify(message, signature, core.key)
