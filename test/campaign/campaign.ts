@@ -1,0 +1,34 @@
+/** Runs histories by their seeds until so many have run, or the time is over, and says what it did. */
+import { Cause, Effect } from "effect"
+import { Crypto } from "../../src/index.js"
+import { CryptoNode } from "../../src/node.js"
+import { AuthorRun, type Counts, noCounts } from "./AuthorRun.js"
+
+export interface Failure {
+  readonly seed: number
+  readonly message: string
+  readonly trace: ReadonlyArray<string>
+}
+
+const runOne = (seed: number, crypto: Crypto["Type"], counts: Counts): Effect.Effect<Failure | undefined> =>
+  Effect.gen(function* () {
+    const run = yield* AuthorRun.make(seed, crypto, counts)
+    const exit = yield* Effect.exit(Effect.scoped(run.run(5 + (seed % 30))))
+    run.add(run.machine.counts)
+    return exit._tag === "Success" ? undefined : { seed, message: Cause.pretty(exit.cause), trace: run.trace }
+  })
+
+export const campaign = (seeds: Iterable<number>, until: () => boolean) =>
+  Effect.gen(function* () {
+    const crypto = yield* Crypto
+    const counts = noCounts()
+    const failures: Array<Failure> = []
+    let runs = 0
+    for (const seed of seeds) {
+      if (until()) break
+      const failure = yield* runOne(seed, crypto, counts)
+      runs++
+      if (failure !== undefined) failures.push(failure)
+    }
+    return { runs, counts, failures }
+  }).pipe(Effect.provide(CryptoNode.layer))
