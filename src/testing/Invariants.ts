@@ -52,8 +52,11 @@ export const keepsPromises = (
     return more
   })
 
-/** That every held block matches the tree and can be proven to somebody who has nothing but the key; and that the log is signed. */
-export const isProvable = (feed: Feed.Feed): Check =>
+/**
+ * That every held block matches the tree, that the log is signed, and that the blocks given (all, when none are) can be proven, if they are
+ * held, to somebody who has nothing but the key.
+ */
+export const isProvable = (feed: Feed.Feed, blocks?: ReadonlyArray<number>): Check =>
   Effect.gen(function* () {
     if (feed.length === 0) return
     const report = yield* must("unproven", "audit")(feed.audit())
@@ -65,7 +68,7 @@ export const isProvable = (feed: Feed.Feed): Check =>
     }
     yield* must("unproven", "the last signature")(feed.verify(index, signature))
     const stranger = yield* strangerOf(feed)
-    for (let block = 0; block < feed.length; block++) {
+    for (const block of blocks ?? Array.from({ length: feed.length }, (_, i) => i)) {
       if (!(yield* must("unproven", "has")(feed.has(block)))) continue
       const about = must("unproven", `block ${block}`)
       const proof = yield* about(feed.proof(block, { digest: yield* about(stranger.digest(block)) }))

@@ -72,6 +72,7 @@ export class AuthorRun {
     this.random = new Random(seedOf(seed, "author"))
     this.crypto = {
       ...crypto,
+      keyPair: (seed) => (seed === undefined ? Effect.succeed(this.keys) : crypto.keyPair(seed)),
       sign: (message, secretKey) =>
         Effect.tap(crypto.sign(message, secretKey), (signature) =>
           Effect.sync(() => this.made.add(toHex(signature)))
@@ -104,8 +105,10 @@ export class AuthorRun {
     return effect.pipe(Effect.provideService(Storage, storage), Effect.provideService(Crypto, this.crypto))
   }
 
+  /** The keys are given, or made, until it is known that they are stored. */
   open(storage: Storage["Type"]) {
-    const keys = this.#isCreated ? {} : { key: this.keys.publicKey, secretKey: this.keys.secretKey }
+    const { publicKey: key, secretKey } = this.keys
+    const keys = this.#isCreated || this.seed % 3 > 0 ? {} : { key, secretKey }
     return this.services(storage, Feed.open({ ...keys, durability: this.durability }))
   }
 
@@ -277,8 +280,8 @@ export class AuthorRun {
       counts.reopenings++
       while (this.feed === undefined) {
         const crashes = machine.counts.crashes
-        if (random.next() < 0.2) {
-          const [after, kind] = [random.below(30), this.kind]
+        if (random.next() < (this.#isCreated ? 0.2 : 0.5)) {
+          const [after, kind] = [random.below(this.#isCreated ? 30 : 16), this.kind]
           this.note(`a crash (${kind}) is planned while it opens, ${after} steps on`)
           yield* machine.crashAfter(after, kind)
         }
@@ -317,7 +320,12 @@ export class AuthorRun {
 
   checkLog(feed: Feed.Feed) {
     this.counts.checks++
-    return Effect.provideService(Invariants.isProvable(feed), Crypto, this.crypto)
+    const { length } = feed
+    const some =
+      length <= 30
+        ? undefined
+        : Array.from({ length: 20 }, (_, i) => (i < 5 ? length - 1 - i : this.random.below(length)))
+    return Effect.provideService(Invariants.isProvable(feed, some), Crypto, this.crypto)
   }
 
   /** Signatures that are on the disk may be found there by anybody. */

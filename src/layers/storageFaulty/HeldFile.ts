@@ -1,9 +1,9 @@
 /**
  * A file whose changes are held until they are synced: what the running program reads, and what a loss of power leaves.
  *
- * Of a held change each sector lands or does not, by itself: a program that did not sync may count on no order. A sector that is under
- * way when the power goes may also become garbage, of which only bytes that were being written change ("powersafe overwrite", as SQLite
- * calls it: nothing could be kept in a file that grows if its neighbours went too).
+ * Of a held change each sector lands or does not, by itself: a program that did not sync may count on no order. Where a file was to grow, there
+ * may also be garbage. Bytes that are synced stay until others are there, as drives and file systems promise ("powersafe overwrite",
+ * as SQLite calls it): nothing could be kept in files that are written in place if they did not.
  */
 import type { Random } from "../../domain/Random.js"
 import { MemoryFile } from "../storageMemory/MemoryFile.js"
@@ -21,7 +21,7 @@ export interface Loss {
   readonly landing: number
   /** Whether changes reached the disk in their order: then only the last to land is torn. */
   readonly isOrdered: boolean
-  /** Of a sector that did not land, to be garbage; or, past the end of the file, zeros. */
+  /** Of bytes past what is synced that did not land, to be there as garbage. */
   readonly garbage: number
 }
 
@@ -48,6 +48,8 @@ export class HeldFile {
   #synced = new MemoryFile()
   #current = new MemoryFile()
   #held: Array<Held> = []
+  /** Size when it was last synced. */
+  #syncedSize = 0
 
   get size(): number {
     return this.#current.size
@@ -70,6 +72,7 @@ export class HeldFile {
   sync(): void {
     for (const change of this.#held) applyTo(this.#synced, change)
     this.#held = []
+    this.#syncedSize = this.#synced.size
   }
 
   copy(): HeldFile {
@@ -77,6 +80,7 @@ export class HeldFile {
     copy.#synced = copyOf(this.#synced)
     copy.#current = copyOf(this.#current)
     copy.#held = [...this.#held]
+    copy.#syncedSize = this.#syncedSize
     return copy
   }
 
@@ -102,6 +106,7 @@ export class HeldFile {
       else counts.lost++
     }
     this.#held = []
+    this.#syncedSize = this.#synced.size
     this.#current = copyOf(this.#synced)
   }
 
@@ -113,15 +118,18 @@ export class HeldFile {
   #tear({ bytes, offset }: Held & { _tag: "Write" }, loss: Loss, counts: LossCounts): void {
     const { garbage, landing, random, sectorSize } = loss
     const outcomes = new Set<string>()
+    const synced = this.#syncedSize
     for (let start = 0; start < bytes.length;) {
       const end = Math.min(bytes.length, start + sectorSize - ((offset + start) % sectorSize))
       const part = bytes.subarray(start, end)
-      const outcome = random.next() < landing ? "landed" : random.next() < garbage ? "garbage" : "lost"
+      const isNew = offset + start >= synced
+      const outcome =
+        random.next() < landing ? "landed" : isNew && random.next() < garbage ? "garbage" : "lost"
       outcomes.add(outcome)
       if (outcome === "landed") this.#synced.write(offset + start, part)
       if (outcome === "garbage") {
         // Where a file has grown without its bytes, file systems show zeros, or what was there.
-        const isZeros = offset + start >= this.#synced.size && random.next() < 0.5
+        const isZeros = random.next() < 0.5
         this.#synced.write(
           offset + start,
           part.map(() => (isZeros ? 0 : random.below(256)))

@@ -131,6 +131,7 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
     if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
     yield* recover(core, sizes)
+    core.settled = core.tip
     // Whoever wrote before may have promised less: what is built on must be as durable as what follows.
     if (core.durability === "power" && !core.readOnly) yield* files.sync(Sleep.FILES)
     if (!core.sparse) core.demand.select(everything)
@@ -182,6 +183,7 @@ const makeCore = (
       appends: new AppendQueue(),
       tip: Merkle.emptyTip,
       claimedLength: 0,
+      settled: Merkle.emptyTip,
       contiguous: 0,
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),

@@ -19,7 +19,7 @@ import * as Recovery from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { extentOf, readData } from "./readBlocks.js"
 import { applyBits, commit } from "./commit.js"
-import { type FeedCore, isAuthor } from "./FeedCore.js"
+import type { FeedCore } from "./FeedCore.js"
 import { type Found, extendSigned, findSigned } from "./recoverLength.js"
 import { readEntries, readNodes } from "./readNodes.js"
 
@@ -47,25 +47,14 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
       })
     }
     yield* dropUnlocated(core, claims.treeEnd)
-    const lagsFrom = Math.min(claims.bits, claims.wholeBits, storedByHalf(core))
+    const storedByHalf = core.bitfield.nextWithoutLeaf(0, proven.length)
+    const lagsFrom = Math.min(claims.bits, claims.wholeBits, storedByHalf)
     if (lagsFrom < proven.length) {
       yield* rebuild(core, lagsFrom)
       yield* dropWithoutLeaf(core)
     }
     yield* dropMissingData(core, sizes.data)
   })
-
-/**
- * The first block whose have-bit was stored without its leaf's tree-bit. Of an author, who stores blocks one after the other, the last one
- * tells whether there is any: tree-bits are stored upwards.
- */
-const storedByHalf = (core: FeedCore): number => {
-  const { length } = core.tip
-  const last = isAuthor(core) ? Math.max(0, length - 1) : 0
-  return core.bitfield.nextWithoutLeaf(last, length) === length
-    ? length
-    : core.bitfield.nextWithoutLeaf(0, length)
-}
 
 /**
  * What is left of a signature whose write was cut off, and the blank entries of its batch: the one would read as a signature once the
