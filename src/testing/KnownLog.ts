@@ -61,18 +61,19 @@ export class KnownLog {
     for (let i = start; i < Math.min(end, this.blocks.length); i++) this.cleared.add(i)
   }
 
-  /** The blocks that a log of `length` blocks has after those known, if it can be that long. */
-  after(length: number): ReadonlyArray<Uint8Array> | undefined {
+  /** What a log of `length` blocks may have after those known: one or several, or none, when it cannot be so long. */
+  after(length: number): ReadonlyArray<ReadonlyArray<Uint8Array>> {
     const missing = length - this.blocks.length
-    if (missing <= 0) return missing === 0 ? [] : undefined
+    if (missing <= 0) return missing === 0 ? [[]] : []
+    const found: Array<ReadonlyArray<Uint8Array>> = []
     for (const batches of this.#open) {
       let end = 0
       for (const batch of batches) {
         end += batch.length
-        if (end === missing) return batches.flat().slice(0, missing)
+        if (end === missing) found.push(batches.flat().slice(0, missing))
       }
     }
-    return undefined
+    return found
   }
 
   /** What the log turned out to have when it was opened again: from now on it is known, and what else may have been is not there. */

@@ -130,6 +130,7 @@ export class AuthorRun {
     return Effect.gen(this, function* () {
       this.note(`${this.durability}`)
       yield* this.start()
+      if (this.feed === undefined) return
       for (let step = 0; step < steps; step++) {
         this.counts.actions++
         const crashes = this.machine.counts.crashes
@@ -296,7 +297,13 @@ export class AuthorRun {
         }
         yield* Scope.close(life, Exit.void)
         if (machine.counts.crashes > crashes) continue
-        if (opened._tag === "Left") return yield* broken("refused", opened.left.message)
+        if (opened._tag === "Right") continue
+        // Half a secret key may be a stranger's file. Nothing was promised yet.
+        if (this.#isCreated || opened.left._tag === "StorageError")
+          return yield* broken("refused", opened.left.message)
+        this.note(`refused: ${opened.left.message}`)
+        counts.refused++
+        return
       }
     })
   }

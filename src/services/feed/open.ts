@@ -129,7 +129,10 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     const pages = yield* readBitfield(files, bitfieldSize)
     const sizes = { ...(yield* readSizes(files)), bitfield: bitfieldSize }
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
-    if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
+    if (!core.readOnly) {
+      yield* storeSecretKey(core, opening.options)
+      yield* commit(core, yield* setUp(core, sizes))
+    }
     yield* recover(core, sizes)
     core.settled = core.tip
     // Whoever wrote before may have promised less: what is built on must be as durable as what follows.
@@ -225,15 +228,22 @@ const readBitfield = (files: FeedFiles, size: number): Effect.Effect<BitfieldPag
     return pages
   })
 
-/** The keys and headers that are not stored yet. The secret key goes first: a key without it could never be written to. */
-const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes) =>
+/** Stores the secret key, for good, before any key: a key without it could never be written to. */
+const storeSecretKey = (core: FeedCore, options: CoreOptions): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    const { secretKey } = core
+    if (secretKey === undefined || options.storeSecretKey === false) return
+    if ((yield* core.files.size("secret_key")) >= Sleep.SECRET_KEY_SIZE) return
+    yield* commit(core, {
+      ...Change.none,
+      writes: [{ file: "secret_key", offset: 0, parts: [secretKey] }]
+    })
+  })
+
+/** The key and headers that are not stored yet. */
+const setUp = (core: FeedCore, sizes: FileSizes) =>
   Effect.gen(function* () {
     const writes: Array<Change.Write> = []
-    const { secretKey } = core
-    const storesSecret = secretKey !== undefined && options.storeSecretKey !== false
-    if (storesSecret && (yield* core.files.size("secret_key")) < Sleep.SECRET_KEY_SIZE) {
-      writes.push({ file: "secret_key", offset: 0, parts: [secretKey] })
-    }
     if (core.key.length > 0 && (yield* core.files.size("key")) < Sleep.KEY_SIZE)
       writes.push({ file: "key", offset: 0, parts: [core.key] })
     const entrySizes = {
