@@ -36,6 +36,13 @@ const leavesIn = (first: number, second: number): number =>
 
 const NODES_A_PAGE = 2 * BLOCKS_A_PAGE
 
+/** Whether two of a tree-byte's nodes that are siblings are held, and their parent is not: no bitfield that was written says so. */
+const CONTRADICTS_ITSELF = Uint8Array.from({ length: 256 }, (_, byte) => {
+  const lacks = (left: number, parent: number, right: number) =>
+    (byte & (left | right)) === (left | right) && (byte & parent) === 0
+  return Number(lacks(128, 64, 32) || lacks(8, 4, 2) || lacks(64, 16, 4))
+})
+
 /** The blocks of [start, end) came to be held, or not to be. */
 export interface HeldChange {
   readonly start: number
@@ -111,6 +118,25 @@ export class Bitfield implements HeldNodes {
       }
     }
     return end
+  }
+
+  /**
+   * The first block of the first page whose tree-bits contradict each other: what a file has where it was to grow when the power went may be
+   * anything. `undefined` when none do.
+   */
+  firstGarbled(): number | undefined {
+    const { tree } = this.pages
+    for (const k of this.pages.numbers()) {
+      const words = this.pages.words(tree, k)!
+      for (let word = 0; word < words.length; word++) {
+        const held = words[word]!
+        if (held === 0 || held === 0xffffffff) continue
+        for (let rest = held; rest !== 0; rest >>>= 8) {
+          if (CONTRADICTS_ITSELF[rest & 0xff] === 1) return k * BLOCKS_A_PAGE
+        }
+      }
+    }
+    return undefined
   }
 
   /** The first of 32 blocks that is one. */

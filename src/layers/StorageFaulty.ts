@@ -59,8 +59,11 @@ export interface StorageFaulty {
    * moment would leave, while the program goes on.
    */
   readonly fork: (seed: number) => Effect.Effect<StorageFaulty>
-  /** The bytes of each file of the feed at `path`, as a program would read them now. */
-  readonly contents: (path?: string) => Effect.Effect<ReadonlyMap<FileName, Uint8Array>>
+  /** The bytes of each file of the feed at `path`: as a program would read them now, or only what is `synced`. */
+  readonly contents: (
+    path?: string,
+    which?: "current" | "synced"
+  ) => Effect.Effect<ReadonlyMap<FileName, Uint8Array>>
 }
 
 /** What is no failure that was asked for is the end of memory. */
@@ -160,10 +163,9 @@ const on = (machine: Machine, { delay }: FaultyOptions): StorageFaulty => {
         const found = machine.directory(path).files.get(file)
         if (found !== undefined && found.size > 0) machine.flipBits(found, count)
       }),
-    contents: (path = "") =>
+    contents: (path = "", which = "current") =>
       Effect.sync(
-        () =>
-          new Map([...machine.directory(path).files].map(([name, file]) => [name, file.read(0, file.size)]))
+        () => new Map([...machine.directory(path).files].map(([name, file]) => [name, file.contents(which)]))
       )
   }
 }

@@ -335,9 +335,11 @@ export class AuthorRun {
     return Effect.provideService(Invariants.isProvable(feed, some), Crypto, this.crypto)
   }
 
-  /** Signatures that are on the disk may be found there by anybody. */
+  /** Signatures that are on the disk for as good as was promised: anybody may find them there. */
   checkSignatures(machine: StorageFaulty.StorageFaulty) {
-    return Effect.map(machine.contents(), (files) => {
+    return Effect.gen(this, function* () {
+      // What is not synced may go with the power, before anybody opens the feed: it need not have been.
+      const files = yield* machine.contents("", this.durability === "power" ? "synced" : "current")
       for (const [length, signature] of signaturesIn(files.get("signatures") ?? new Uint8Array(0))) {
         if (this.made.has(toHex(signature))) this.known.signed(length, signature)
       }

@@ -64,6 +64,11 @@ export class HeldFile {
     return this.#current.read(offset, length)
   }
 
+  contents(which: "current" | "synced"): Uint8Array {
+    const file = which === "synced" ? this.#synced : this.#current
+    return file.read(0, file.size)
+  }
+
   change(change: Held): void {
     applyTo(this.#current, change)
     this.#held.push(change)
