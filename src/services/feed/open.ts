@@ -129,10 +129,7 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     const pages = yield* readBitfield(files, bitfieldSize)
     const sizes = { ...(yield* readSizes(files)), bitfield: bitfieldSize }
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
-    if (!core.readOnly) {
-      yield* storeSecretKey(core, opening.options)
-      yield* commit(core, yield* setUp(core, sizes))
-    }
+    if (!core.readOnly) yield* setUp(core, opening.options, sizes)
     yield* recover(core, sizes)
     core.settled = core.tip
     // Whoever wrote before may have promised less: what is built on must be as durable as what follows.
@@ -228,20 +225,29 @@ const readBitfield = (files: FeedFiles, size: number): Effect.Effect<BitfieldPag
     return pages
   })
 
-/** Stores the secret key, for good, before any key: a key without it could never be written to. */
-const storeSecretKey = (core: FeedCore, options: CoreOptions): Effect.Effect<void, StorageError> =>
+/** Stores what is missing of keys and headers. The secret key goes first: a key without it could never be written to. */
+const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
-    const { secretKey } = core
-    if (secretKey === undefined || options.storeSecretKey === false) return
-    if ((yield* core.files.size("secret_key")) >= Sleep.SECRET_KEY_SIZE) return
-    yield* commit(core, {
-      ...Change.none,
-      writes: [{ file: "secret_key", offset: 0, parts: [secretKey] }]
-    })
+    const { files, secretKey } = core
+    const isMissing =
+      options.storeSecretKey !== false && (yield* files.size("secret_key")) < Sleep.SECRET_KEY_SIZE
+    const secret: Array<Change.Write> =
+      secretKey !== undefined && isMissing ? [{ file: "secret_key", offset: 0, parts: [secretKey] }] : []
+    const rest = yield* missingParts(core, sizes)
+    // A loss of power keeps to no order.
+    const steps = core.durability === "power" && secret.length > 0 ? [secret, rest] : [[...secret, ...rest]]
+    yield* Effect.forEach(steps, (writes) => commit(core, { ...Change.none, writes }), {
+      discard: true
+    }).pipe(Effect.tapError(() => (secret.length > 0 ? Effect.ignore(dropHalfSecret(files)) : Effect.void)))
   })
 
-/** The key and headers that are not stored yet. */
-const setUp = (core: FeedCore, sizes: FileSizes) =>
+/** Half a secret key would be taken for a stranger's file. */
+const dropHalfSecret = (files: FeedFiles): Effect.Effect<void, StorageError> =>
+  Effect.flatMap(files.size("secret_key"), (size) =>
+    size < Sleep.SECRET_KEY_SIZE ? files.truncate("secret_key", 0) : Effect.void
+  )
+
+const missingParts = (core: FeedCore, sizes: FileSizes) =>
   Effect.gen(function* () {
     const writes: Array<Change.Write> = []
     if (core.key.length > 0 && (yield* core.files.size("key")) < Sleep.KEY_SIZE)
@@ -256,5 +262,5 @@ const setUp = (core: FeedCore, sizes: FileSizes) =>
         writes.push({ file, offset: 0, parts: [Sleep.header(file, entrySizes[file])] })
       }
     }
-    return { ...Change.none, writes }
+    return writes
   })
