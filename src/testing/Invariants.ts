@@ -22,8 +22,8 @@ const must =
     )
 
 /**
- * That a feed which was opened again has what it must: it is as long as was promised, or longer by what may have happened; it has every block that was
- * promised, and none whose clearing was. Answers the blocks that it has beyond those known.
+ * That an author's feed which was opened again has what it must: it is as long as was promised, or longer by what may have happened; it has every
+ * block that was promised, and none whose clearing was. Answers the blocks that it has beyond those known.
  */
 export const keepsPromises = (
   feed: Feed.Feed,
@@ -37,21 +37,45 @@ export const keepsPromises = (
         `its length is ${feed.length}, of ${known.blocks.length} that were promised`
       )
     }
+    yield* checkBlocks(feed, known, (index, block) => {
+      const own = known.blocks[index]
+      if (own !== undefined) return equals(own, block)
+      candidates = candidates.filter((more) => equals(more[index - known.blocks.length]!, block))
+      return candidates.length > 0
+    })
+    return candidates[0]!
+  })
+
+/** That a reader's feed has what it must: some of the author's log, `length` blocks of which were promised, and the blocks that were. */
+export const keepsPromisesOf = (
+  feed: Feed.Feed,
+  author: KnownLog,
+  reader: Pick<KnownLog, "promised" | "cleared"> & { readonly length: number }
+): Effect.Effect<void, InvariantBroken> =>
+  Effect.gen(function* () {
+    if (feed.length < reader.length || feed.length > author.blocks.length) {
+      const { length } = author.blocks
+      return yield* broken("lost", `a length of ${feed.length}, after ${reader.length} of ${length}`)
+    }
+    yield* checkBlocks(feed, reader, (index, block) => equals(author.blocks[index]!, block))
+  })
+
+const checkBlocks = (
+  feed: Feed.Feed,
+  { cleared, promised }: Pick<KnownLog, "promised" | "cleared">,
+  isRight: (index: number, block: Uint8Array) => boolean
+) =>
+  Effect.gen(function* () {
     for (let index = 0; index < feed.length; index++) {
       const isHeld = yield* must("lost", `block ${index}`)(feed.has(index))
-      if (!isHeld && known.promised.has(index)) return yield* broken("lost", `block ${index} is not held`)
-      if (isHeld && known.cleared.has(index))
+      if (!isHeld && promised.has(index)) return yield* broken("lost", `block ${index} is not held`)
+      if (isHeld && cleared.has(index)) {
         return yield* broken("wrong", `block ${index} was cleared, and is held`)
+      }
       if (!isHeld) continue
       const block = yield* must("lost", `block ${index}`)(feed.get(index, { wait: false }))
-      const own = known.blocks[index]
-      const at = index - known.blocks.length
-      if (own === undefined) candidates = candidates.filter((more) => equals(more[at]!, block))
-      if (own === undefined ? candidates.length === 0 : !equals(own, block)) {
-        return yield* broken("wrong", `block ${index} reads as other bytes`)
-      }
+      if (!isRight(index, block)) return yield* broken("wrong", `block ${index} reads as other bytes`)
     }
-    return candidates[0]!
   })
 
 /**

@@ -2,6 +2,7 @@
 import { Effect, Exit, Scope } from "effect"
 import { Random, seedOf } from "../../src/domain/Random.js"
 import { toHex } from "../../src/domain/Bytes.js"
+import { isSignature } from "../../src/domain/Signature.js"
 import { Crypto, type CryptoService, Feed, type KeyPair, Storage } from "../../src/index.js"
 import * as StorageFaulty from "../../src/layers/StorageFaulty.js"
 import * as Invariants from "../../src/testing/Invariants.js"
@@ -23,6 +24,8 @@ export interface Counts {
   faults: number
   full: number
   refused: number
+  doubtful: number
+  fetched: number
   checks: number
 }
 
@@ -41,8 +44,12 @@ export const noCounts = (): Counts => ({
   faults: 0,
   full: 0,
   refused: 0,
+  doubtful: 0,
+  fetched: 0,
   checks: 0
 })
+
+import { ReaderRun } from "./ReaderRun.js"
 
 type Batch = ReadonlyArray<Uint8Array>
 
@@ -56,6 +63,7 @@ export class AuthorRun {
   readonly trace: Array<string> = []
   readonly crypto: CryptoService
   feed: Feed.Feed | undefined
+  reader: ReaderRun | undefined
   #life: Scope.CloseableScope | undefined
   #isCreated = false
   #announced: Array<{ readonly length: number; readonly machine: StorageFaulty.StorageFaulty }> = []
@@ -131,6 +139,15 @@ export class AuthorRun {
       this.note(`${this.durability}`)
       yield* this.start()
       if (this.feed === undefined) return
+      if (this.random.next() < 0.5) {
+        const { crypto, keys, known, seed } = this
+        this.reader = yield* ReaderRun.make(seed, keys.publicKey, known, crypto, (what) => this.note(what))
+      }
+      // The end of a page of the bitfield is near.
+      if (this.random.next() < 0.03) {
+        const count = 8192 - this.random.below(30)
+        yield* this.append([Array.from({ length: count }, (_, i) => Uint8Array.of(i))])
+      }
       for (let step = 0; step < steps; step++) {
         this.counts.actions++
         const crashes = this.machine.counts.crashes
@@ -141,11 +158,16 @@ export class AuthorRun {
         }
         this.#watching = this.random.next() < 0.3
         yield* this.act()
+        if (this.feed === undefined && this.machine.counts.crashes === crashes) return
         this.#watching = false
         yield* this.machine.crashAfter(undefined, "process")
         yield* this.checkAnnounced()
+        if (this.reader !== undefined && this.machine.counts.crashes === crashes && this.feed !== undefined) {
+          yield* this.reader.step(this.feed)
+        }
         if (this.machine.counts.crashes > crashes) yield* this.restart("crashed")
         else yield* this.checkForks()
+        if (this.feed === undefined) return
       }
       yield* this.machine.fail()
       yield* this.machine.limit()
@@ -298,6 +320,7 @@ export class AuthorRun {
         yield* Scope.close(life, Exit.void)
         if (machine.counts.crashes > crashes) continue
         if (opened._tag === "Right") continue
+        if (yield* this.isInDoubt(machine)) return
         // Half a secret key may be a stranger's file. Nothing was promised yet.
         if (this.#isCreated || opened.left._tag === "StorageError")
           return yield* broken("refused", opened.left.message)
@@ -306,6 +329,25 @@ export class AuthorRun {
         return
       }
     })
+  }
+
+  /**
+   * Garbage that could be a signature, where one was being written, may be that of another history: the feed is refused, and can be read only. Of
+   * garbage one in sixteen could.
+   */
+  isInDoubt(machine: StorageFaulty.StorageFaulty) {
+    return Effect.gen(this, function* () {
+      const files = yield* machine.contents()
+      const entries = [...signaturesIn(files.get("signatures") ?? new Uint8Array(0)).values()]
+      const last = entries.at(-1)
+      if (last === undefined || this.made.has(toHex(last)) || !isSignature(last)) return false
+      const { durability } = this
+      const reading = this.services(machine.storage, Feed.open({ readOnly: true, durability }))
+      const feed = yield* Effect.mapError(reading, (error) => broken("refused", error.message))
+      yield* Invariants.keepsPromises(feed, this.known)
+      this.counts.doubtful++
+      return true
+    }).pipe(Effect.scoped)
   }
 
   accept(feed: Feed.Feed) {
@@ -383,7 +425,10 @@ export class AuthorRun {
   judge(fork: StorageFaulty.StorageFaulty) {
     return Effect.gen(this, function* () {
       const opened = yield* Effect.either(this.open(fork.storage))
-      if (opened._tag === "Left") return yield* broken("refused", opened.left.message)
+      if (opened._tag === "Left") {
+        if (yield* this.isInDoubt(fork)) return
+        return yield* broken("refused", opened.left.message)
+      }
       const feed = opened.right
       const more = yield* Invariants.keepsPromises(feed, this.known)
       yield* this.checkLog(feed)

@@ -15,6 +15,10 @@ const runOne = (seed: number, crypto: Crypto["Type"], counts: Counts): Effect.Ef
     const run = yield* AuthorRun.make(seed, crypto, counts)
     const exit = yield* Effect.exit(Effect.scoped(run.run(5 + (seed % 30))))
     run.add(run.machine.counts)
+    if (run.reader !== undefined) {
+      run.add(run.reader.machine.counts)
+      counts.fetched += run.reader.fetched
+    }
     return exit._tag === "Success" ? undefined : { seed, message: Cause.pretty(exit.cause), trace: run.trace }
   })
 
