@@ -31,7 +31,7 @@ export interface FaultyOptions {
   readonly sectorSize?: number
   /** Chance of a sector that was being written when the power went to be garbage. 0 when absent. */
   readonly garbage?: number
-  /** How long an operation takes, drawn between two bounds. No time when absent. */
+  /** How long an operation takes, in whole milliseconds between two bounds. No time when absent. */
   readonly delay?: { readonly min: Duration.DurationInput; readonly max: Duration.DurationInput }
 }
 
@@ -172,5 +172,5 @@ const on = (machine: Machine, { delay }: FaultyOptions): StorageFaulty => {
 
 const pauseOf = ({ max, min }: NonNullable<FaultyOptions["delay"]>, random: Random): Effect.Effect<void> => {
   const [from, to] = [Duration.toMillis(min), Duration.toMillis(max)]
-  return Effect.suspend(() => Effect.sleep(from + random.next() * (to - from)))
+  return Effect.suspend(() => Effect.sleep(from + random.below(to - from + 1)))
 }

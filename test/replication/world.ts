@@ -1,5 +1,5 @@
 /** Hosts of a simulated net, each with a feed of the same key, that dial their neighbours again and again, as a program would. */
-import { Context, Effect, ExecutionStrategy, Exit, Layer, Option, Schedule, Scope } from "effect"
+import { Context, Effect, ExecutionStrategy, Exit, Option, Schedule, Scope } from "effect"
 import { equals } from "../../src/domain/Bytes.js"
 import { Random, seedOf } from "../../src/domain/Random.js"
 import {
@@ -12,6 +12,7 @@ import {
   Storage,
   StorageMemory
 } from "../../src/index.js"
+import * as StorageFaulty from "../../src/layers/StorageFaulty.js"
 import { coreOf } from "../../src/services/feed/FeedCore.js"
 import { currentSwarm } from "../../src/services/replication/Swarm.js"
 
@@ -55,20 +56,22 @@ export class Host {
     readonly open: Feed.OpenOptions,
     readonly net: NetworkMemory.SimulatedNet,
     readonly services: Services,
-    readonly scope: Scope.Scope
+    readonly scope: Scope.Scope,
+    readonly machine: StorageFaulty.StorageFaulty | undefined
   ) {}
 
   static readonly make = (
     options: HostOptions,
     open: Feed.OpenOptions,
     net: NetworkMemory.SimulatedNet,
-    crypto: CryptoService
+    crypto: CryptoService,
+    faulty?: StorageFaulty.FaultyOptions
   ): Effect.Effect<Host, never, Scope.Scope> =>
     Effect.gen(function* () {
-      const storage = yield* Layer.build(StorageMemory.layer)
-      const services = Context.add(storage, Crypto, crypto)
-      const host = new Host(options, open, net, services, yield* Effect.scope)
-      return host
+      const machine = faulty && (yield* StorageFaulty.make(faulty))
+      const storage = machine?.storage ?? (yield* StorageMemory.make)
+      const services = Context.make(Storage, storage).pipe(Context.add(Crypto, crypto))
+      return new Host(options, open, net, services, yield* Effect.scope, machine)
     })
 
   /** Opens the feed, listens, dials. */
@@ -122,6 +125,12 @@ export class Host {
 
   get isUp(): boolean {
     return this.#life !== undefined
+  }
+
+  /** Its machine, or its program, ends. */
+  crash(kind: StorageFaulty.CrashKind, silent: boolean): Effect.Effect<void> {
+    const ended = this.machine === undefined ? Effect.void : this.machine.crash(kind)
+    return Effect.zipRight(this.isUp ? ended : Effect.void, this.stop(silent))
   }
 
   /** Ends all that it does; `silent`: without a word to the others. */
