@@ -19,6 +19,8 @@ export class ReaderRun {
   length = 0
   fetched = 0
   feed: Feed.Feed | undefined
+  isGivenUp = false
+  #isCreated = false
   #life: Scope.CloseableScope | undefined
 
   private constructor(
@@ -66,6 +68,7 @@ export class ReaderRun {
   step(source: Feed.Feed): Effect.Effect<void, InvariantBroken, Scope.Scope> {
     return Effect.gen(this, function* () {
       const { machine, random } = this
+      if (this.isGivenUp) return
       if (this.feed === undefined) return yield* this.start()
       const crashes = machine.counts.crashes
       if (random.next() < 0.4) {
@@ -169,7 +172,13 @@ export class ReaderRun {
       const opened = yield* Effect.either(Scope.extend(this.open(machine.storage), life))
       yield* machine.crashAfter(undefined, "process")
       if (machine.counts.crashes > crashes) return yield* Scope.close(life, Exit.void)
+      // What is left of a creation may be a stranger's files. Nothing was promised yet.
+      if (opened._tag === "Left" && !this.#isCreated && opened.left._tag === "CorruptStorage") {
+        this.isGivenUp = true
+        return yield* Scope.close(life, Exit.void)
+      }
       if (opened._tag === "Left") return yield* broken("refused", opened.left.message)
+      this.#isCreated = true
       this.note(`reader: opened at ${opened.right.length}`)
       yield* this.check(opened.right)
       this.#life = life

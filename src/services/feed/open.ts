@@ -234,7 +234,9 @@ const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes): Effect.E
     const secret: Array<Change.Write> =
       secretKey !== undefined && isMissing ? [{ file: "secret_key", offset: 0, parts: [secretKey] }] : []
     const rest = yield* missingParts(core, sizes)
-    // A loss of power keeps to no order.
+    // A loss of power keeps to no order; and whoever stored a secret key before may have been killed before it was there for good.
+    const isBuilt = core.durability === "power" && secret.length === 0 && rest.length > 0
+    if (isBuilt) yield* files.sync(["secret_key"])
     const steps = core.durability === "power" && secret.length > 0 ? [secret, rest] : [[...secret, ...rest]]
     yield* Effect.forEach(steps, (writes) => commit(core, { ...Change.none, writes }), {
       discard: true

@@ -141,7 +141,10 @@ const dropMissingData = (core: FeedCore, dataSize: number): Effect.Effect<void, 
     if (lost.length > 0) yield* apply(core, { ...Change.none, bits: lost })
   })
 
-/** Derives the bits of the blocks from `from` on anew: every node that leads to a signed root, every block that matches its leaf. */
+/**
+ * Derives the bits from block `from` on anew: every node that leads to a signed root, every block that matches its leaf where the bits do not
+ * know the leaf.
+ */
 const rebuild = (core: FeedCore, from: number): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
     let offset = 0
@@ -188,7 +191,8 @@ const rebuildPiece = (core: FeedCore, root: TreeNode, offset: number, from: numb
     const held: Array<Change.BitChange> = []
     for (const { leaf, offset: start } of found.leaves) {
       const block = FlatTree.block(leaf.index)
-      if (block < from) continue
+      // What bits knew of the leaf knew of the block too: if it is not held, it was cleared.
+      if (block < from || core.bitfield.hasNode(leaf.index)) continue
       const [bytes] = yield* readData(core, start, leaf.size)
       if (equals(Hash.leafHash(core.crypto.blake2b256, bytes!), leaf.hash)) {
         held.push({ _tag: "Have", start: block, end: block + 1, held: true })
