@@ -10,7 +10,8 @@ export interface Failure {
   readonly trace: ReadonlyArray<string>
 }
 
-const runOne = (seed: number, crypto: Crypto["Type"], counts: Counts): Effect.Effect<Failure | undefined> =>
+/** One run, and what it injected and checked added to `counts`. */
+export const runOne = (seed: number, crypto: Crypto["Type"], counts: Counts) =>
   Effect.gen(function* () {
     const run = yield* AuthorRun.make(seed, crypto, counts)
     const exit = yield* Effect.exit(Effect.scoped(run.run(5 + (seed % 30))))
@@ -19,20 +20,29 @@ const runOne = (seed: number, crypto: Crypto["Type"], counts: Counts): Effect.Ef
       run.add(run.reader.machine.counts)
       counts.fetched += run.reader.fetched
     }
-    return exit._tag === "Success" ? undefined : { seed, message: Cause.pretty(exit.cause), trace: run.trace }
+    const { trace } = run
+    return { seed, trace, message: exit._tag === "Success" ? undefined : Cause.pretty(exit.cause) }
   })
 
-export const campaign = (seeds: Iterable<number>, until: () => boolean) =>
+/** Runs until `isOver`; each failure is told at once. */
+export const campaign = (
+  seeds: Iterable<number>,
+  isOver: () => boolean = () => false,
+  tell: (failure: Failure) => void = () => undefined
+) =>
   Effect.gen(function* () {
     const crypto = yield* Crypto
     const counts = noCounts()
     const failures: Array<Failure> = []
     let runs = 0
     for (const seed of seeds) {
-      if (until()) break
-      const failure = yield* runOne(seed, crypto, counts)
+      if (isOver()) break
+      const { message, trace } = yield* runOne(seed, crypto, counts)
       runs++
-      if (failure !== undefined) failures.push(failure)
+      if (message === undefined) continue
+      const failure = { seed, message, trace }
+      failures.push(failure)
+      tell(failure)
     }
     return { runs, counts, failures }
   }).pipe(Effect.provide(CryptoNode.layer))

@@ -49,6 +49,7 @@ type Services = Context.Context<Crypto | Storage>
 export class Host {
   readonly connections = new Set<Connection>()
   feed: Feed.Feed | undefined
+  isUp = false
   #life: Scope.CloseableScope | undefined
 
   private constructor(
@@ -78,8 +79,13 @@ export class Host {
   start(): Effect.Effect<void> {
     return Effect.gen(this, function* () {
       if (this.#life !== undefined) return
-      this.#life = yield* Scope.fork(this.scope, ExecutionStrategy.sequential)
-      yield* Effect.orDie(Scope.extend(this.#begin(), this.#life))
+      const life = yield* Scope.fork(this.scope, ExecutionStrategy.sequential)
+      this.#life = life
+      const begun = yield* Effect.exit(Scope.extend(this.#begin(), life))
+      // It takes its time on a slow disk, and may be ended before it is up.
+      if (this.#life !== life) return
+      yield* Effect.orDie(begun)
+      this.isUp = true
     })
   }
 
@@ -123,14 +129,10 @@ export class Host {
     )
   }
 
-  get isUp(): boolean {
-    return this.#life !== undefined
-  }
-
   /** Its machine, or its program, ends. */
   crash(kind: StorageFaulty.CrashKind, silent: boolean): Effect.Effect<void> {
     const ended = this.machine === undefined ? Effect.void : this.machine.crash(kind)
-    return Effect.zipRight(this.isUp ? ended : Effect.void, this.stop(silent))
+    return Effect.zipRight(this.#life === undefined ? Effect.void : ended, this.stop(silent))
   }
 
   /** Ends all that it does; `silent`: without a word to the others. */
@@ -139,6 +141,7 @@ export class Host {
       const life = this.#life
       if (life === undefined) return
       this.#life = undefined
+      this.isUp = false
       if (silent) for (const connection of this.connections) yield* this.net.vanish(connection)
       yield* Scope.close(life, Exit.void)
     })
