@@ -2,13 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { seedOf } from "../../src/domain/Random.js"
-import {
-  type Feed,
-  type FeedFiles,
-  type FileName,
-  StorageError,
-  type StorageService
-} from "../../src/index.js"
+import { type Feed, type FeedFiles, StorageError, type StorageService } from "../../src/index.js"
 import * as StorageFaulty from "../../src/layers/StorageFaulty.js"
 import { openOn, signaturesIn } from "./images.js"
 import { emptyImage } from "./recording.js"

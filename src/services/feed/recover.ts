@@ -28,7 +28,9 @@ export type RecoverError = CorruptStorage | OpenRefused | StorageError
 /** Sets `core.tip` and `core.bitfield` to what the files prove; stores what that changes, unless read-only. */
 export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effect<void, RecoverError> =>
   Effect.gen(function* () {
-    forgetGarbled(core)
+    const flaws = core.bitfield.flaws()
+    // What bits that contradict each other say is no claim, and what lies behind them neither: all that is derived anew.
+    if (flaws.garbled < Infinity) applyBits(core, [{ _tag: "ForgetBeyond", length: flaws.garbled }])
     const claims = Recovery.claims(core.bitfield, core.bitfield.pages.pageSize, sizes)
     const isTorn = (sizes.signatures - Sleep.HEADER_SIZE) % Sleep.SIGNATURE_SIZE > 0
     const found = yield* findSigned(core, claims, isTorn)
@@ -49,20 +51,13 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
     }
     yield* dropBeyond(core)
     yield* dropUnlocated(core, claims.treeEnd)
-    const storedByHalf = core.bitfield.nextWithoutLeaf(0, proven.length)
-    const lagsFrom = Math.min(claims.bits, claims.wholeBits, storedByHalf)
+    const lagsFrom = Math.min(claims.bits, claims.wholeBits, flaws.garbled, flaws.withoutLeaf)
     if (lagsFrom < proven.length) {
       yield* rebuild(core, lagsFrom)
       yield* dropWithoutLeaf(core)
     }
     yield* dropMissingData(core, sizes.data)
   })
-
-/** What bits that contradict each other say is no claim, and what lies behind them neither: all that is derived anew. */
-const forgetGarbled = (core: FeedCore): void => {
-  const length = core.bitfield.firstGarbled()
-  if (length !== undefined) applyBits(core, [{ _tag: "ForgetBeyond", length }])
-}
 
 /** Forgets have-bits past the end of the log: once it grows there, they would be taken for blocks. */
 const dropBeyond = (core: FeedCore) =>
