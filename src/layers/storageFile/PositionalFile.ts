@@ -68,8 +68,9 @@ export class PositionalFile {
     }
     if (!fs.existsSync(this.name)) this.onNewEntry(directory)
     const fd = fs.openSync(this.name, fs.constants.O_RDWR | fs.constants.O_CREAT, this.mode)
-    this.close()
+    const before = this.#fd
     this.#fd = fd
+    if (before !== undefined) closeReadOnly(before)
     this.#canWrite = true
     return fd
   }
@@ -133,10 +134,21 @@ export class PositionalFile {
     if (size < this.size()) fs.ftruncateSync(this.writable(), size)
   }
 
+  /** The descriptor is gone whether or not this throws: a second try could close somebody else's. */
   close(): void {
-    if (this.#fd !== undefined) fs.closeSync(this.#fd)
+    const fd = this.#fd
     this.#fd = undefined
     this.#canWrite = false
+    if (fd !== undefined) fs.closeSync(fd)
+  }
+}
+
+/** Nothing was written by it that its end could fail to store. */
+export const closeReadOnly = (fd: number): void => {
+  try {
+    fs.closeSync(fd)
+  } catch {
+    // The kernel has taken it back all the same.
   }
 }
 
@@ -167,7 +179,10 @@ const gather = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
 
 const writeFully = (fd: number, bytes: Uint8Array, offset: number): void => {
   for (let done = 0; done < bytes.length;) {
-    done += fs.writeSync(fd, bytes, done, bytes.length - done, offset + done)
+    const count = fs.writeSync(fd, bytes, done, bytes.length - done, offset + done)
+    // No file system should; one that did would be asked for ever.
+    if (count === 0) throw new Error("nothing was written, and no error given")
+    done += count
   }
 }
 
