@@ -63,8 +63,7 @@ class FeedDirectory {
     if (!this.#open) throw new StorageError({ reason: "closed", operation: "use", file: this.locate(name) })
     let file = this.#files.get(name)
     if (file === undefined) {
-      const mode = name === "secret_key" ? 0o600 : 0o666
-      file = new PositionalFile(this.locate(name), mode, (directory) =>
+      file = new PositionalFile(this.locate(name), name === "secret_key", (directory) =>
         this.#unsyncedDirectories.add(directory)
       )
       this.#files.set(name, file)
