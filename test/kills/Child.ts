@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 
-/** Nothing that is waited for takes this long, in milliseconds: a wait that does is a finding. */
+/** No process is silent for this long, in milliseconds, while it does what is waited for: a silence that is so long is a finding. */
 const DEADLINE = 30_000
 
 export class Child {
@@ -45,7 +45,7 @@ export class Child {
     for (const look of this.#waiting) look()
   }
 
-  /** Waits until it is so, which only lines change: `true`; or until the process is gone or nothing came of it for long: `false`. */
+  /** Waits until it is so, which only lines change: `true`; or until the process is gone or has said nothing for long: `false`. */
   until(isSo: () => boolean): Promise<boolean> {
     return new Promise((resolve) => {
       const end = (answer: boolean): void => {
@@ -53,11 +53,12 @@ export class Child {
         this.#waiting.delete(look)
         resolve(answer)
       }
+      const timer = setTimeout(() => end(false), DEADLINE)
       const look = (): void => {
         if (isSo()) end(true)
         else if (this.isGone) end(false)
+        else timer.refresh()
       }
-      const timer = setTimeout(() => end(false), DEADLINE)
       this.#waiting.add(look)
       look()
     })
