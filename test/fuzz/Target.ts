@@ -26,6 +26,8 @@ export const fuzz = (
   seed?: number
 ): Promise<void> =>
   fc.assert(
-    fc.asyncProperty(input, async (value) => check(value)),
+    fc.asyncProperty(input, async (value) => {
+      await check(value)
+    }),
     { numRuns, ...(seed === undefined ? {} : { seed }) }
   )
