@@ -3,7 +3,7 @@ import fc from "fast-check"
 
 export interface Target<A> {
   readonly name: string
-  /** Runs in `npm test`; `npm run fuzz` has as many as it is given. */
+  /** Runs in `npm test`. */
   readonly runs: number
   readonly input: fc.Arbitrary<A>
   /** Throws, or rejects, where the oracle is not satisfied. */
@@ -19,15 +19,26 @@ export const target = <A>(
   check: (input: A) => void | Promise<void>
 ): AnyTarget => ({ name, runs, input, check }) as Target<A> as unknown as AnyTarget
 
-/** Runs a target; fails with the seed and the path of what it found, shrunk. */
-export const fuzz = (
-  { check, input, runs }: AnyTarget,
-  numRuns: number = runs,
-  seed?: number
-): Promise<void> =>
-  fc.assert(
+export interface FuzzOptions {
+  /** Runs for so long, as often as that goes, instead of as often as the target says. */
+  readonly milliseconds?: number | undefined
+  readonly seed?: number | undefined
+}
+
+/** Runs a target; how often. Fails with the seed and the path of what it found, shrunk. */
+export const fuzz = async ({ check, input, runs }: AnyTarget, options: FuzzOptions = {}): Promise<number> => {
+  const { milliseconds, seed } = options
+  let count = 0
+  await fc.assert(
     fc.asyncProperty(input, async (value) => {
+      count++
       await check(value)
     }),
-    { numRuns, ...(seed === undefined ? {} : { seed }) }
+    {
+      numRuns: milliseconds === undefined ? runs : Number.MAX_SAFE_INTEGER,
+      ...(milliseconds === undefined ? {} : { interruptAfterTimeLimit: milliseconds }),
+      ...(seed === undefined ? {} : { seed })
+    }
   )
+  return count
+}

@@ -16,6 +16,7 @@ import { Signatures } from "../kills/Signatures.js"
 import { blockOf } from "./blocks.js"
 
 export const DURABILITIES = ["process", "power"] as const
+export const ROLES = ["author", "reader"] as const
 export const ERRORS = ["EIO", "ENOSPC"] as const
 
 /** A call that is made to fail: the `when`th of its kind. */
@@ -112,6 +113,7 @@ export const run = async (
   script: string,
   directory: string,
   durability: (typeof DURABILITIES)[number],
+  role: (typeof ROLES)[number],
   injection?: Injection
 ): Promise<Run> => {
   const base = fs.mkdtempSync(path.join(directory, "run-"))
@@ -132,7 +134,7 @@ export const run = async (
       : ["-e", `inject=${injection.call}:error=${injection.error}:when=${injection.when}`]
   const args = ["-f", "--seccomp-bpf", "-e", "trace=file,desc", "-o", trace, ...inject]
   const command = [...args, ...watched.flatMap((name) => ["-P", name]), process.execPath, script]
-  await tell([...command, feed, durability], feed, story, injection)
+  await tell([...command, feed, durability, role], feed, story, injection)
   await Effect.runPromise(checkAfterwards(feed, story))
   const traced = fs.readFileSync(trace, "utf8")
   fs.rmSync(base, { recursive: true })
@@ -176,7 +178,7 @@ const tell = (
     })
   })
 
-/** Opened by another process, without faults, the feed has all that was acknowledged, and takes more. */
+/** Opened by another process, without faults, the feed has all that was acknowledged, and an author's takes more. */
 const checkAfterwards = (directory: string, { acknowledged, cleared, problems, signatures }: Story) =>
   Effect.gen(function* () {
     signatures.collect(directory)
@@ -189,7 +191,7 @@ const checkAfterwards = (directory: string, { acknowledged, cleared, problems, s
     }
     const { invalid } = yield* feed.audit()
     if (invalid > 0) problems.push(`${invalid} blocks do not match the tree`)
-    yield* feed.append(blockOf("small-last"))
+    if (feed.writable) yield* feed.append(blockOf("small-last"))
     const { index, signature } = yield* feed.signature()
     yield* feed.verify(index, signature)
     signatures.collect(directory)

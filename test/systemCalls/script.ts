@@ -1,17 +1,17 @@
 /**
- * A process whose system calls are made to fail: `node script.mjs <directory> <durability>`. It does a fixed list of steps to the feed in
- * the directory. A step that fails is tried again, with other blocks, and once more after the feed was closed and opened again.
+ * A process whose system calls are made to fail: `node script.mjs <directory> <durability> <author|reader>`. It does a fixed list of
+ * steps to the feed in the directory, which it writes, or fills with blocks and proofs from an author in memory. A step that fails is tried again, with other blocks, and once more after the feed was closed and opened again.
  *
  * It says lines on standard output, `| <word> ...`: `step <name>`, and then waits for a line on standard input; `ok`; `failed <tag> <detail>`;
  * `defect <detail>`; `ack <index> <block>`; `cleared <index>`; `end`.
  */
-import { Cause, Effect, Exit, Option, Scope } from "effect"
+import { Cause, Effect, Exit, Layer, Option, Scope } from "effect"
 import { createInterface } from "node:readline"
-import { Feed } from "../../src/index.js"
-import { layer } from "../../src/node.js"
+import { Feed, StorageMemory } from "../../src/index.js"
+import { CryptoNode, layer } from "../../src/node.js"
 import { blockOf } from "./blocks.js"
 
-const [directory, durability] = process.argv.slice(2) as [string, Feed.Durability]
+const [directory, durability, role] = process.argv.slice(2) as [string, Feed.Durability, string]
 
 const lines = createInterface(process.stdin)[Symbol.asyncIterator]()
 const say = (...fields: ReadonlyArray<string | number>) => {
@@ -27,7 +27,8 @@ let open: OpenFeed | undefined
 
 const openFeed = Effect.gen(function* () {
   const scope = yield* Scope.make()
-  const opening = Scope.extend(Feed.open({ durability }), scope).pipe(Effect.provide(layer({ directory })))
+  const options = author === undefined ? { durability } : { durability, key: author.key }
+  const opening = Scope.extend(Feed.open(options), scope).pipe(Effect.provide(layer({ directory })))
   const feed = yield* Effect.onError(opening, (cause) => Scope.close(scope, Exit.failCause(cause)))
   open = { feed, scope }
 })
@@ -38,6 +39,16 @@ const closeFeed = Effect.suspend(() => {
   open = undefined
   return Effect.ensuring(feed.close, Scope.close(scope, Exit.void))
 })
+
+const inMemory = Layer.merge(StorageMemory.layer, CryptoNode.layer)
+
+/** Whose blocks a reader gets: eight, then four more. */
+const author =
+  role === "reader"
+    ? await Effect.runPromise(
+        Effect.provide(Scope.extend(Feed.open(), Effect.runSync(Scope.make())), inMemory)
+      )
+    : undefined
 
 const cleared = new Set<number>()
 
@@ -70,7 +81,33 @@ const readAll = Effect.gen(function* () {
 
 const last = (): number => open!.feed.length - 1
 
-const steps: ReadonlyArray<readonly [name: string, step: Effect.Effect<void, Feed.OpenError | object>]> = [
+/** The author's blocks, by name. */
+const authored: Array<string> = []
+const write = (...kinds: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    for (const kind of kinds) authored.push(`${kind}-${names++}`)
+    yield* author!.appendBatch(authored.slice(-kinds.length).map(blockOf))
+  })
+
+/** Once, however often it is tried. */
+const writeMore = Effect.suspend(() =>
+  authored.length > 8 ? Effect.void : write("small", "small", "large", "small")
+)
+
+/** Blocks [start, end), one by one, the last first. */
+const put = (start: number, end: number) =>
+  Effect.gen(function* () {
+    const { feed } = open!
+    for (let index = end - 1; index >= start; index--) {
+      const proof = yield* author!.proof(index, { digest: yield* feed.digest(index) })
+      yield* feed.put({ index, proof, block: yield* author!.get(index) })
+      say("ack", index, authored[index]!)
+    }
+  })
+
+type Steps = ReadonlyArray<readonly [name: string, step: Effect.Effect<void, object>]>
+
+const writing: Steps = [
   ["open", openFeed],
   ["append", append("small")],
   ["append again", append("small")],
@@ -84,6 +121,20 @@ const steps: ReadonlyArray<readonly [name: string, step: Effect.Effect<void, Fee
   ["append after", append("small", "large")],
   ["clear the last", clear(last)],
   ["append at the end", append("small")],
+  ["close at the end", closeFeed]
+]
+
+const reading: Steps = [
+  ["open", openFeed],
+  ["put some", put(4, 8)],
+  ["put the rest", put(0, 4)],
+  ["read all", readAll],
+  ["clear one", clear(() => 2)],
+  ["close", closeFeed],
+  ["reopen", openFeed],
+  ["read all again", readAll],
+  ["put of a longer log", Effect.zipRight(writeMore, put(8, 12))],
+  ["clear the last", clear(last)],
   ["close at the end", closeFeed]
 ]
 
@@ -106,7 +157,10 @@ const attempt = (name: string, step: Effect.Effect<void, object>): Effect.Effect
   })
 
 const program = Effect.gen(function* () {
-  for (const [name, step] of steps) {
+  if (author !== undefined) {
+    yield* write("small", "large", "small", "small", "large", "small", "small", "small")
+  }
+  for (const [name, step] of author === undefined ? writing : reading) {
     if ((yield* attempt(name, step)) || (yield* attempt(`${name}, second`, step))) continue
     yield* attempt(`close before ${name}`, closeFeed)
     if (!(yield* attempt(`reopen before ${name}`, openFeed))) break

@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { parseArgs } from "node:util"
-import { bundleScript, DURABILITIES, ERRORS, run, whyNoStrace } from "./inject.js"
+import { bundleScript, DURABILITIES, ERRORS, ROLES, run, whyNoStrace } from "./inject.js"
 
 const { values } = parseArgs({ options: { every: { type: "string", default: "1" } } })
 
@@ -18,14 +18,14 @@ if (why !== undefined) {
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "effect-hypercore-faults-"))
 const script = await bundleScript(directory)
 const totals = new Map<string, { injected: number; told: number; problems: number }>()
-for (const durability of DURABILITIES) {
-  const { calls } = await run(script, directory, durability)
+for (const [durability, role] of DURABILITIES.flatMap((one) => ROLES.map((other) => [one, other] as const))) {
+  const { calls } = await run(script, directory, durability, role)
   for (const [call, count] of calls) {
     const total = totals.get(call) ?? { injected: 0, told: 0, problems: 0 }
     totals.set(call, total)
     for (let when = 1; when <= count; when += Number(values.every)) {
       for (const error of ERRORS) {
-        const { failures, isInjected, problems } = await run(script, directory, durability, {
+        const { failures, isInjected, problems } = await run(script, directory, durability, role, {
           call,
           error,
           when
@@ -33,7 +33,8 @@ for (const durability of DURABILITIES) {
         if (isInjected) total.injected++
         if (failures > 0) total.told++
         total.problems += problems.length
-        for (const problem of problems) console.log(`${durability} ${call} ${when} ${error}: ${problem}`)
+        for (const problem of problems)
+          console.log(`${role} ${durability} ${call} ${when} ${error}: ${problem}`)
       }
     }
   }
