@@ -250,7 +250,7 @@ const elsewhere: Record<string, readonly [file: string, title: string]> = {
     "replication/stalling.test.ts",
     "is told of everything when it reads at last, in few words"
   ],
-  "LONGEST in src/services/replication/Turn.ts": ["replication/turns.test.ts", "is bounded: "],
+  "LONGEST in src/services/Turn.ts": ["replication/turns.test.ts", "is bounded: "],
   "BUFFER_SIZE in src/layers/NetworkTcp.ts": ["suites/connection.ts", "testHeldUp("],
   "BUFFER_SIZE in src/layers/NetworkWebSocketNode.ts": ["suites/connection.ts", "testHeldUp("],
   "MAX_PAYLOAD in src/layers/NetworkWebSocketNode.ts": [
