@@ -108,8 +108,12 @@ const compat = target("options of compat", 150, fc.tuple(anything, legacyOptions
   await new Promise<void>((resolve) => feed.close(() => resolve()))
 })
 
+/** What every object has. */
+const inherited = fc.constantFrom("valueOf", "constructor", "__proto__", "toString")
+
 const word = fc.oneof(
   fc.string(),
+  inherited,
   fc.string({ unit: "binary" }),
   fc.constantFrom(
     "ws://",

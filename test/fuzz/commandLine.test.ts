@@ -63,29 +63,32 @@ const commandLine = fc.oneof(
   { weight: 1, arbitrary: fc.array(words, { maxLength: 3 }) }
 )
 
-it.scoped("any command line", () =>
-  Effect.gen(function* () {
-    const directory = yield* temporaryDirectory
-    const command = yield* Effect.promise(() => bundle(directory))
-    const run = async (args: ReadonlyArray<string>) => {
-      const child = start(command, args, directory)
-      child.stdin!.on("error", () => {}) // it does not read
-      child.stdin!.end("a line\n")
-      return ended(child)
-    }
-    yield* Effect.promise(() => run(["create", "log"]))
-    yield* Effect.promise(() =>
-      fc.assert(
-        fc.asyncProperty(commandLine, async (args) => {
-          const { code, stderr } = await run(args)
-          expect({ args, code, stderr, isCode: [0, 1, 2].includes(code ?? -1) }).toMatchObject({
-            isCode: true
-          })
-          expect(stderr).not.toMatch(/^\s+at |Error:|undefined|\[object/m)
-          if (code !== 0) expect(stderr).toMatch(/^hypercore: .+\n$/)
-        }),
-        { numRuns: RUNS }
+it.scoped(
+  "any command line",
+  () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const command = yield* Effect.promise(() => bundle(directory))
+      const run = async (args: ReadonlyArray<string>) => {
+        const child = start(command, args, directory)
+        child.stdin!.on("error", () => {}) // it does not read
+        child.stdin!.end("a line\n")
+        return ended(child)
+      }
+      yield* Effect.promise(() => run(["create", "log"]))
+      yield* Effect.promise(() =>
+        fc.assert(
+          fc.asyncProperty(commandLine, async (args) => {
+            const { code, stderr } = await run(args)
+            expect({ args, code, stderr, isCode: [0, 1, 2].includes(code ?? -1) }).toMatchObject({
+              isCode: true
+            })
+            expect(stderr).not.toMatch(/^\s+at |Error:|undefined|\[object/m)
+            if (code !== 0) expect(stderr).toMatch(/^hypercore: .+\n$/)
+          }),
+          { numRuns: RUNS }
+        )
       )
-    )
-  })
+    }),
+  60_000 + 4000 * RUNS
 )
