@@ -133,6 +133,25 @@ describe("encryption", () => {
     })
   )
 
+  inMemory("of all feeds on a connection is the first one's: its readers read the others", () =>
+    Effect.gen(function* () {
+      const { randomBytes, xsalsa20 } = yield* Crypto
+      const discoveryKeyOf = (key: Uint8Array) => key.map((byte) => byte + 100)
+      const side = new Multiplexer({ encrypt: true, handshake, xsalsa20 })
+      const listener = new Multiplexer({ encrypt: true, handshake, xsalsa20 })
+      const keys = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
+      const channels = yield* Effect.forEach(keys, (key) =>
+        Effect.flatMap(randomBytes(24), (nonce) => side.open(key, discoveryKeyOf(key), nonce))
+      )
+      side.send(channels[1]!, { _tag: "Data", index: 0, value: bytes(SECRET), nodes: [] })
+      listener.open(keys[0]!, discoveryKeyOf(keys[0]!), new Uint8Array(24))
+      listener.keep(concat(side.take()))
+      while (listener.hasMore) Either.getOrThrow(listener.more())
+      const other = listener.channel(discoveryKeyOf(keys[1]!))
+      expect(other && listener.early(other)).toMatchObject([{ _tag: "Data", value: bytes(SECRET) }])
+    })
+  )
+
   inMemory("off: all of it is to be read", () =>
     Effect.gen(function* () {
       const { said } = yield* converse({ options: { encrypt: false } })
