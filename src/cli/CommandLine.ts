@@ -16,6 +16,7 @@ import * as clone from "./commands/clone.js"
 import * as create from "./commands/create.js"
 import * as get from "./commands/get.js"
 import * as info from "./commands/info.js"
+import * as repair from "./commands/repair.js"
 import * as serve from "./commands/serve.js"
 import * as tail from "./commands/tail.js"
 import * as verify from "./commands/verify.js"
@@ -46,6 +47,7 @@ const hypercore = Command.make("hypercore").pipe(
     info.info,
     verify.verify,
     audit.audit,
+    repair.repair,
     serve.serve,
     clone.clone,
     tail.tail
@@ -60,6 +62,7 @@ const PAGES = [
   HelpPage.make(info.info, info.examples),
   HelpPage.make(verify.verify, verify.examples),
   HelpPage.make(audit.audit, audit.examples),
+  HelpPage.make(repair.repair, repair.examples),
   HelpPage.make(serve.serve, serve.examples),
   HelpPage.make(clone.clone, clone.examples),
   HelpPage.make(tail.tail, tail.examples)
@@ -73,6 +76,8 @@ const FLAGS = new Set([
   "--no-progress",
   "--json",
   "--read-only",
+  "--dry-run",
+  "--as-reader",
   "--live"
 ])
 
