@@ -63,6 +63,13 @@ export type {
 export type { AuditProgress } from "./feed/audit.js"
 export type { Durability, OnWrite } from "./feed/FeedCore.js"
 export {
+  type BackupError,
+  type BackupOptions,
+  type BackupProgress,
+  type BackupReport,
+  backup
+} from "./feed/backup.js"
+export {
   type RepairError,
   type RepairOptions,
   type RepairProgress,

@@ -443,7 +443,7 @@ describe("the command line", () => {
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
       [
         ["nope"],
-        "unknown command 'nope'; the commands are create, append, get, cat, info, verify, audit, repair, serve, clone, tail"
+        "unknown command 'nope'; the commands are create, append, get, cat, info, verify, audit, repair, backup, restore, serve, clone, tail"
       ],
       [["get", "d"], "Missing argument <index>"],
       [["get", "d", "-1"], "'-1' is not a block index: blocks are counted from 0"],
