@@ -52,7 +52,7 @@ describe("repair", () => {
           "length +3 blocks",
           "blocks +3 kept, 0 found, 0 dropped",
           "nodes +0 mended, 0 found, 0 dropped",
-          "signatures +2 kept, 0 dropped",
+          "signatures +2 kept, 0 mended, 0 dropped",
           "written again +nothing",
           "secret key +sound\n$"
         ].join("\n")

@@ -24,7 +24,7 @@ import { makeCore, readBitfield } from "./open.js"
 import { readEntries, readNodes } from "./readNodes.js"
 import { proveLength, signedLengths } from "./recoverLength.js"
 import { type FoundKeys, type SecretKeyState, findSecretKey } from "./repairKeys.js"
-import { findLongest } from "./repairLength.js"
+import { type Resigned, findLongest, findResigned } from "./repairLength.js"
 
 export interface Opening {
   readonly files: FeedFiles
@@ -43,7 +43,9 @@ export interface Damaged {
   /** Whether somebody may write here: with the secret key that is stored, however damaged. */
   readonly isOwner: boolean
   readonly secretKey: SecretKeyState | "removed"
-  /** Keys and headers. */
+  /** The last one, which was damaged. */
+  readonly signaturesMended: number
+  /** Keys and headers; the signature that is mended. */
   readonly setUp: Change.Change
   readonly rewritten: ReadonlyArray<Sleep.FileName>
   /** Nobody who writes later may take the claimed length for one that was never signed: what says so when bits and signatures do not. */
@@ -69,6 +71,8 @@ export const openDamaged = (
     const isRemoved = options.asReader === true && keys.stored.secretKey.length > 0
     const isOwner = options.asReader !== true && secret.state !== "none"
     const isMended = !isRemoved && secret.state === "mended"
+    const resigned = secret.secretKey && (yield* findResigned(core, secret.secretKey, core.tip, claims))
+    if (resigned !== undefined) yield* commit(core, { ...Change.none, tip: resigned.tip })
     const claim = yield* claimOf(opening, core, claims, sizes, isOwner)
     return {
       core,
@@ -77,7 +81,8 @@ export const openDamaged = (
       claimedLength: claim.length,
       isOwner,
       secretKey: isRemoved ? "removed" : secret.state,
-      ...setUp([
+      signaturesMended: resigned === undefined ? 0 : 1,
+      ...setUp(resigned, [
         ...(isRemoved ? [beginning("secret_key", empty, keys.stored.secretKey)] : []),
         ...(isMended ? [beginning("secret_key", secret.secretKey!, keys.stored.secretKey)] : []),
         ...(equals(core.key, keys.stored.key) ? [] : [beginning("key", core.key, keys.stored.key)]),
@@ -294,9 +299,13 @@ const beginning = (file: Sleep.FileName, bytes: Uint8Array, before: Uint8Array):
   before
 })
 
-const setUp = (beginnings: ReadonlyArray<Beginning>): Pick<Damaged, "setUp" | "rewritten"> => ({
+const setUp = (
+  resigned: Resigned | undefined,
+  beginnings: ReadonlyArray<Beginning>
+): Pick<Damaged, "setUp" | "rewritten"> => ({
   setUp: {
     ...Change.none,
+    signature: resigned && Change.signatureWrite(resigned.tip.length, resigned.signature),
     cut: beginnings
       .filter(({ before, bytes }) => before.length > bytes.length)
       .map(({ bytes, file }) => ({ file, size: bytes.length })),

@@ -1,5 +1,5 @@
 /**
- * repair: brings damaged files to what of them can be proven. Nothing is ever signed.
+ * repair: brings damaged files to what of them can be proven. Nothing is ever signed that was not.
  *
  *     whose      the key, by what its signature proves                                  repairKeys
  *     how long   the last signature that its roots satisfy, as stored or as derived     repairLength
@@ -70,8 +70,8 @@ export interface RepairReport {
   readonly blocks: { readonly kept: number; readonly found: number; readonly dropped: number }
   /** Nodes that were derived anew; that were there and had not been marked; that lead to no signed root. */
   readonly nodes: { readonly mended: number; readonly found: number; readonly dropped: number }
-  /** Signatures that hold; that did not, and are gone. */
-  readonly signatures: { readonly kept: number; readonly dropped: number }
+  /** Signatures that hold; that did not, and are what they were again (the owner's last one); that did not, and are gone. */
+  readonly signatures: { readonly kept: number; readonly mended: number; readonly dropped: number }
   /** Files of which the key, or the header, was written again. */
   readonly files: ReadonlyArray<Sleep.FileName>
   /** `removed`: with `asReader`. A damaged one stays: no owner can open the feed, and the key is not here to be written with. */
@@ -132,7 +132,11 @@ const repairOpened = (damaged: Damaged, options: RepairOptions): Effect.Effect<R
       claimedLength,
       blocks: { kept: tally.blocksKept, found: tally.blocksFound, dropped: found.blocks.lost },
       nodes: { mended: tally.nodesMended, found: found.nodes.found, dropped: found.nodes.lost },
-      signatures: { kept: tally.signaturesKept, dropped: tally.signaturesDropped },
+      signatures: {
+        kept: tally.signaturesKept - damaged.signaturesMended,
+        mended: damaged.signaturesMended,
+        dropped: tally.signaturesDropped
+      },
       files: damaged.rewritten,
       secretKey: damaged.secretKey
     }

@@ -2,7 +2,7 @@
  * repairLength: the longest log that its signature proves over damaged roots. What a root must have been is derived from the nodes
  * under it, down to the last block; a signature that fits tells that it was so.
  */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { MAX_BLOCK_SIZE } from "../../domain/Append.js"
 import { equals } from "../../domain/Bytes.js"
 import type { StorageError } from "../../domain/Errors.js"
@@ -71,6 +71,52 @@ export const proveWithDerived = (
     }
     return undefined
   })
+
+/** A log that was signed, by what is left of its signature. */
+export interface Resigned {
+  readonly tip: Merkle.Tip
+  readonly signature: Uint8Array
+}
+
+/** Bytes that a damaged signature must have in common with the one that it was: one of another log has as many once in 2^130. */
+const MIN_COMMON = 24
+/** Signatures that are made for comparison. */
+const MAX_SIGNED = 32
+
+/**
+ * The longest log beyond `known` whose damaged signature is that of the secret key over its roots, but for some bytes: Ed25519 is
+ * deterministic, so what is left tells that these roots were signed, and what the rest was. Nothing is signed that was not.
+ */
+export const findResigned = (
+  core: FeedCore,
+  secretKey: Uint8Array,
+  known: Merkle.Tip,
+  claims: Recovery.Claims
+): Effect.Effect<Resigned | undefined, StorageError> =>
+  Effect.gen(function* () {
+    const start = Math.max(known.length, claims.signatures - SCAN_ENTRIES)
+    const lengths = yield* signedLengths(core, start, claims.signatures)
+    const derived: Derived = new Map()
+    for (const length of lengths.slice(0, MAX_SIGNED)) {
+      const stored = yield* readSignature(core.files, length)
+      if (stored === undefined) continue
+      for (const roots of chosen(yield* rootChoices(core, length, derived))) {
+        const message = Hash.rootHash(core.crypto.blake2b256, roots)
+        const signature = yield* Effect.option(core.crypto.sign(message, secretKey))
+        if (Option.isNone(signature)) return undefined
+        if (inCommon(stored, signature.value) >= MIN_COMMON) {
+          return { tip: Merkle.tip(roots), signature: signature.value }
+        }
+      }
+    }
+    return undefined
+  })
+
+const inCommon = (a: Uint8Array, b: Uint8Array): number => {
+  let count = 0
+  for (let i = 0; i < a.length; i++) if (a[i] === b[i]) count++
+  return count
+}
 
 /** Of each root what it may have been. */
 const rootChoices = (core: FeedCore, length: number, derived: Derived) =>
