@@ -51,9 +51,10 @@ export interface Resolved {
 /** The subtree under `root`, by its entries from the leftmost leaf to the rightmost (short where the file ends). */
 export class DamagedSubtree {
   readonly #first: Position
-  readonly #stored = new Map<Position, TreeNode | undefined>()
+  /** By place in `entries`; `null` where there is none. */
+  readonly #stored: Array<TreeNode | null | undefined> = []
+  readonly #agreeing: Array<boolean | undefined> = []
   readonly #guesses = new Map<Position, TreeNode | undefined>()
-  readonly #agreeing = new Map<Position, boolean>()
 
   constructor(
     readonly blake2b: Hash.Blake2b256,
@@ -65,26 +66,29 @@ export class DamagedSubtree {
 
   /** Takes `node` for what is stored at its place. */
   assume(node: TreeNode): void {
-    this.#stored.set(node.index, node)
+    this.#stored[node.index - this.#first] = node
   }
 
   stored(position: Position): TreeNode | undefined {
-    if (this.#stored.has(position)) return this.#stored.get(position)
-    const start = ENTRY_SIZE * (position - this.#first)
-    const node = decode(position, this.entries.subarray(start, start + ENTRY_SIZE))
-    this.#stored.set(position, node)
-    return node
+    const place = position - this.#first
+    let node = this.#stored[place]
+    if (node === undefined) {
+      const start = ENTRY_SIZE * place
+      node = decode(position, this.entries.subarray(start, start + ENTRY_SIZE)) ?? null
+      this.#stored[place] = node
+    }
+    return node ?? undefined
   }
 
   /** Whether the stored node is the parent of its stored children. */
   #agrees(position: Position): boolean {
-    let agrees = this.#agreeing.get(position)
+    let agrees = this.#agreeing[position - this.#first]
     if (agrees === undefined) {
       const node = this.stored(position)
       const left = node && this.stored(FlatTree.leftChild(position))
       const right = left && this.stored(FlatTree.rightChild(position))
       agrees = right !== undefined && sameNode(sumOf(this.blake2b, left!, right), node)
-      this.#agreeing.set(position, agrees)
+      this.#agreeing[position - this.#first] = agrees
     }
     return agrees
   }

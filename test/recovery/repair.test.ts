@@ -21,6 +21,7 @@ import {
 import { FILES } from "../../src/domain/Sleep.js"
 import { coreOf } from "../../src/services/feed/FeedCore.js"
 import { serve } from "../../src/services/feed/serve.js"
+import { instrumented } from "../services/InstrumentedStorage.js"
 import { type Damage, applyDamage, someDamages } from "./damages.js"
 import { type History, type Image, crypto, openOn, plant, signaturesIn, takeImage } from "./images.js"
 
@@ -446,5 +447,34 @@ it.scoped("a dry run tells what a repair does, stores nothing and takes no lock"
     expect(told.changed).toBe(true)
     expect(yield* repairOn(storage)).toEqual(told)
     expect(yield* repairOn(storage, { dryRun: true })).toMatchObject({ changed: false })
+  })
+)
+
+it.scoped("a repair that fails at any write is done by the next one", () =>
+  Effect.gen(function* () {
+    const { images } = yield* author
+    const headers = byteOf(byteOf(images.at(-1)!, "key", 3), "tree", 4)
+    const signed = byteOf(byteOf(headers, "signatures", 32 + 9), "data", 300)
+    const image = { ...zeroed(signed, "tree", entryOf(60), entryOf(64)), bitfield: none }
+    const whole = yield* plant(image)
+    yield* repairOn(whole)
+    const expected = yield* takeImage(whole)
+    for (let failing = 0; ; failing++) {
+      const storage = yield* plant(image)
+      let step = 0
+      const faulty = instrumented(storage, ({ operation }) =>
+        (operation === "write" || operation === "sync" || operation === "truncate") && step++ === failing
+          ? "torn"
+          : undefined
+      )
+      const result = yield* Effect.either(repairOn(faulty))
+      yield* repairOn(storage)
+      expect(same(expected, yield* takeImage(storage))).toEqual([])
+      if (Either.isRight(result)) {
+        expect(failing).toBeGreaterThan(6)
+        return
+      }
+      expect(result.left).toMatchObject({ _tag: "StorageError" })
+    }
   })
 )
