@@ -2,6 +2,7 @@
 import type { Exit } from "effect"
 import { totalLength } from "../../domain/Bytes.js"
 import type { BadArgument, FeedClosed, NotWritable, StorageError, WriteRefused } from "../../domain/Errors.js"
+import { Turn } from "../Turn.js"
 
 export type AppendError = BadArgument | FeedClosed | NotWritable | StorageError | WriteRefused
 
@@ -21,6 +22,8 @@ export class AppendQueue {
   started = false
   /** Wakes that fiber where it waits for a line; `undefined` while it works, or before the first append. */
   wake: (() => void) | undefined
+  /** Of that fiber. */
+  readonly turn = new Turn()
 
   /** The requests that are committed together next: in order, at least one. */
   takeGroup(): ReadonlyArray<AppendRequest> {
