@@ -150,8 +150,9 @@ const keysOf = ({ crypto, identity, options }: Opening): Effect.Effect<Keys> => 
     : crypto.keyPair()
 }
 
-const makeCore = (
-  { options, files, crypto, lifetime, scope }: Opening,
+/** The insides of a feed that has these keys and bits; what its log is, is still to be found out. */
+export const makeCore = (
+  { options, files, crypto, lifetime, scope }: Omit<Opening, "identity">,
   keys: Keys,
   bitfield: Bitfield
 ): Effect.Effect<FeedCore> =>
@@ -207,11 +208,15 @@ const wipe = (files: FeedFiles, indexing: boolean): Effect.Effect<void, StorageE
 /** Read at a time, 3.5 MB: a sparse feed's bitfield can be mostly holes, which must not take memory. */
 const PIECE_PAGES = 1024
 
-/** The bitfield's pages; `identify` has seen to its header. */
-const readBitfield = (files: FeedFiles, size: number): Effect.Effect<BitfieldPages, StorageError> =>
+/** The bitfield's pages; `identify` has seen to its header, unless it is told how large they are. */
+export const readBitfield = (
+  files: FeedFiles,
+  size: number,
+  pageSize?: number
+): Effect.Effect<BitfieldPages, StorageError> =>
   Effect.gen(function* () {
     const [header] = yield* files.read([{ file: "bitfield", offset: 0, length: Sleep.HEADER_SIZE }])
-    const pages = new BitfieldPages(Sleep.entrySize("bitfield", header!) ?? PAGE_SIZE)
+    const pages = new BitfieldPages(pageSize ?? Sleep.entrySize("bitfield", header!) ?? PAGE_SIZE)
     const piece = PIECE_PAGES * pages.pageSize
     for (let start = 0; Sleep.HEADER_SIZE + start < size; start += piece) {
       const offset = Sleep.HEADER_SIZE + start
