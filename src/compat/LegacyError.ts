@@ -5,12 +5,14 @@ import type {
   BlockUnavailable,
   CorruptStorage,
   FeedClosed,
+  ForkDetected,
   InvalidProof,
   InvalidSignature,
   NetworkError,
   NotWritable,
   OpenRefused,
   ProtocolError,
+  StaleWriter,
   StorageError,
   WriteRefused
 } from "../index.js"
@@ -26,12 +28,14 @@ type TypedError =
   | BlockUnavailable
   | CorruptStorage
   | FeedClosed
+  | ForkDetected
   | InvalidProof
   | InvalidSignature
   | NetworkError
   | NotWritable
   | OpenRefused
   | ProtocolError
+  | StaleWriter
   | StorageError
   | WriteRefused
 

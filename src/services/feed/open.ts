@@ -21,7 +21,7 @@ import { Availability } from "./Availability.js"
 import { close } from "./close.js"
 import { commit } from "./commit.js"
 import { Demand } from "./Demand.js"
-import { type Durability, type FeedCore, type OnWrite } from "./FeedCore.js"
+import { type Durability, type FeedCore, type OnWrite, type SignedLength } from "./FeedCore.js"
 import { identify, readSizes } from "./identify.js"
 import { recover } from "./recover.js"
 import { WriteLock } from "./WriteLock.js"
@@ -62,6 +62,8 @@ export interface CoreOptions {
   readonly durability?: Durability
   /** Called with each verified block before it is written; its failure refuses the write. */
   readonly onwrite?: OnWrite
+  /** Asked before each signature of an append is stored: keeps a stale writer, or a second one, from signing. Default: none is asked. */
+  readonly signedLength?: SignedLength
 }
 
 export type OpenError = OpenRefused | CorruptStorage | StorageError
@@ -167,6 +169,7 @@ const makeCore = (
       indexing: options.indexing === true,
       durability: options.durability ?? "process",
       onwrite: options.onwrite,
+      signedLength: options.signedLength,
       crypto,
       files,
       bitfield,
@@ -185,7 +188,10 @@ const makeCore = (
       contiguous: 0,
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),
-      broken: undefined
+      broken: undefined,
+      fork: undefined,
+      stale: undefined,
+      lastSignature: undefined
     }
   })
 
