@@ -84,15 +84,22 @@ const NOT_WRITABLE = {
   "no-secret-key": "this feed is not writable: its secret key is not here",
   "read-only": "this feed was opened read-only",
   finalized: "this feed is finalized: nothing can be added to it",
-  "signing-failed": "the signature could not be made"
+  "signing-failed": "the signature could not be made",
+  "signed-length-unknown": "the record of the longest signed log could not be asked"
 } as const
 
 /**
- * The feed cannot be written: it has no secret key, was opened read-only, or is static and finalized; or its key did not sign this once,
- * with why in `cause`.
+ * The feed cannot be written: it has no secret key, was opened read-only, or is static and finalized; or its key did not sign this
+ * once, or the record of signed lengths could not be asked, with why in `cause`.
  */
 export class NotWritable extends Schema.TaggedError<NotWritable>()("NotWritable", {
-  reason: Schema.Literal("no-secret-key", "read-only", "finalized", "signing-failed"),
+  reason: Schema.Literal(
+    "no-secret-key",
+    "read-only",
+    "finalized",
+    "signing-failed",
+    "signed-length-unknown"
+  ),
   cause: Schema.optional(Schema.Defect)
 }) {
   override get message(): string {

@@ -43,7 +43,8 @@ export type OnWrite = (index: number, block: Uint8Array, from?: unknown) => Effe
 export interface SignedLength {
   /**
    * Replaces `expected` by `next`, at once, if that is what the record says; answers what it said before, in either case (0 at first).
-   * Lengths are in blocks. It is asked before each signature is stored; when it fails, nothing is.
+   * Lengths are in blocks. It is asked before each signature is made; when it fails, none is. The feed is not written, nor closed, until it
+   * has ended: give it a timeout where it may not.
    */
   readonly compareAndSet: (expected: number, next: number) => Effect.Effect<number, unknown>
 }

@@ -8,6 +8,7 @@ import { Effect, Exit, Runtime } from "effect"
 import * as Append from "../../domain/Append.js"
 import { BadArgument, WriteRefused } from "../../domain/Errors.js"
 import type { AppendError, AppendRequest } from "./AppendQueue.js"
+import { claimLength, unclaimLength } from "./claimLength.js"
 import { commit } from "./commit.js"
 import { type FeedCore, isUnfinalized, untilClosing, whileWritable } from "./FeedCore.js"
 import { hashAhead } from "./hashAhead.js"
@@ -107,14 +108,24 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
   const ahead = hashAhead(core.crypto, blocks)
   const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
   const plan = Append.plan(blake2b, core.tip, blocks, core.indexing)
-  const signature = isUnfinalized(core) ? undefined : yield* sign(core, plan.rootHash)
-  yield* commit(core, Append.change(plan, signature))
+  const signed = isUnfinalized(core) ? commit(core, Append.change(plan, undefined)) : signAndCommit(core, plan)
+  yield* core.signedLength === undefined ? signed : claimed(core, plan, signed)
   let start = plan.start
   for (const request of accepted) {
     settle(request, Exit.succeed(start))
     start += request.blocks.length
   }
 })
+
+const signAndCommit = (core: FeedCore, plan: Append.Plan): Effect.Effect<void, AppendError> =>
+  Effect.flatMap(sign(core, plan.rootHash), (signature) => commit(core, Append.change(plan, signature)))
+
+/** The same once the new length is claimed, where that is wanted. */
+const claimed = (core: FeedCore, plan: Append.Plan, signed: Effect.Effect<void, AppendError>) => {
+  const { length } = plan.tip
+  const givenBack = Effect.tapErrorCause(signed, () => unclaimLength(core, length))
+  return Effect.zipRight(claimLength(core, length), givenBack)
+}
 
 /** Asks `onwrite` about each block; a refusal settles its own request and leaves the others. */
 const askHook = (
