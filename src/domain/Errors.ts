@@ -50,7 +50,8 @@ export class OpenRefused extends Schema.TaggedError<OpenRefused>()("OpenRefused"
     "bad-key",
     "lost-key",
     "signing-failed",
-    "bad-path"
+    "bad-path",
+    "bad-evidence"
   ),
   detail: Schema.String
 }) {

@@ -12,10 +12,7 @@ export const schema = Evidence.schema
 
 /** The evidence that `encode` gave. It shows something only if `verify` says so. */
 export const decode = (bytes: Uint8Array): Either.Either<Evidence.Evidence, BadArgument> =>
-  Either.mapLeft(
-    Evidence.decode(bytes),
-    (detail) => new BadArgument({ operation: "Fork.decode", detail })
-  )
+  Either.mapLeft(Evidence.decode(bytes), (detail) => new BadArgument({ operation: "Fork.decode", detail }))
 
 /** Whether `key` signed both logs of the evidence, and they contradict each other. */
 export const verify = (evidence: Evidence.Evidence, key: Uint8Array): Effect.Effect<boolean, never, Crypto> =>

@@ -49,13 +49,15 @@ forEachPeer((it) => {
     [5, 30, 8],
     [64, 65, 300]
   ] as const) {
-    it.scoped(`an author finds that a twin went its own way at ${shared}: ${mine} blocks and ${theirLength}`, () =>
-      Effect.gen(function* () {
-        const { ours, theirs } = yield* twins(shared, mine, theirLength)
-        const { ended } = yield* linkFeeds(ours, theirs, LIVE)
-        yield* expectShown(yield* failure(within("the fork", ended)), ours)
-        expect(yield* failure(ours.append(new Uint8Array(1)))).toBeInstanceOf(ForkDetected)
-      })
+    it.scoped(
+      `an author finds that a twin went its own way at ${shared}: ${mine} blocks and ${theirLength}`,
+      () =>
+        Effect.gen(function* () {
+          const { ours, theirs } = yield* twins(shared, mine, theirLength)
+          const { ended } = yield* linkFeeds(ours, theirs, LIVE)
+          yield* expectShown(yield* failure(within("the fork", ended)), ours)
+          expect(yield* failure(ours.append(new Uint8Array(1)))).toBeInstanceOf(ForkDetected)
+        })
     )
   }
 
@@ -71,19 +73,21 @@ forEachPeer((it) => {
     })
   )
 
-  it.scoped("an author that was restored from an old backup catches up with theirs, and appends after it", () =>
-    Effect.gen(function* () {
-      const { ours, theirs } = yield* twins(7, 7, 40)
-      const whenStale = yield* told(ours, "Stale")
-      const meeting = yield* linkFeeds(ours, theirs, LIVE)
-      expect(yield* within("the news", whenStale)).toEqual({ _tag: "Stale", signedLength: 40 })
-      expect(ours.writable && ours.length < 40).toBe(false)
-      yield* within("the blocks", ours.download({ start: 0, end: 40 }))
-      expect(yield* ours.append(new Uint8Array(3))).toBe(40)
-      expectBlocks(yield* ours.getBatch(0, 40), history("b", 7, 40))
-      expect(ours.fork).toBeUndefined()
-      yield* meeting.finish
-    })
+  it.scoped(
+    "an author that was restored from an old backup catches up with theirs, and appends after it",
+    () =>
+      Effect.gen(function* () {
+        const { ours, theirs } = yield* twins(7, 7, 40)
+        const whenStale = yield* told(ours, "Stale")
+        const meeting = yield* linkFeeds(ours, theirs, LIVE)
+        expect(yield* within("the news", whenStale)).toEqual({ _tag: "Stale", signedLength: 40 })
+        expect(ours.writable && ours.length < 40).toBe(false)
+        yield* within("the blocks", ours.download({ start: 0, end: 40 }))
+        expect(yield* ours.append(new Uint8Array(3))).toBe(40)
+        expectBlocks(yield* ours.getBatch(0, 40), history("b", 7, 40))
+        expect(ours.fork).toBeUndefined()
+        yield* meeting.finish
+      })
   )
 
   it.scoped("nobody is alarmed by an honest peer that has less, or as much", () =>

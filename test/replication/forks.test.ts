@@ -90,17 +90,19 @@ for (const network of Object.keys(networks)) {
       )
     }
 
-    it.scopedLive("that lacks blocks finds that another branch, shorter than its own, has others for them", () =>
-      Effect.gen(function* () {
-        const a = yield* signing(history("a", 6, 13))
-        const b = yield* signing(history("b", 6, 9))
-        const reader = yield* reading(a, 0)
-        // It has the last block, and of the others what proves it.
-        yield* reader.put({ index: 12, block: yield* a.get(12), proof: yield* a.proof(12) })
-        const [mine] = yield* meet(network, reader, yield* reading(b), LIVE)
-        yield* expectFork(mine, reader)
-        expect(reader.length).toBe(13)
-      })
+    it.scopedLive(
+      "that lacks blocks finds that another branch, shorter than its own, has others for them",
+      () =>
+        Effect.gen(function* () {
+          const a = yield* signing(history("a", 6, 13))
+          const b = yield* signing(history("b", 6, 9))
+          const reader = yield* reading(a, 0)
+          // It has the last block, and of the others what proves it.
+          yield* reader.put({ index: 12, block: yield* a.get(12), proof: yield* a.proof(12) })
+          const [mine] = yield* meet(network, reader, yield* reading(b), LIVE)
+          yield* expectFork(mine, reader)
+          expect(reader.length).toBe(13)
+        })
     )
 
     it.scopedLive("that was connected all along finds a fork when it is made", () =>
@@ -177,7 +179,9 @@ for (const network of Object.keys(networks)) {
         const stale = yield* signing(blocks.slice(0, 5))
         const reader = yield* reading(yield* signing(blocks))
         const whenStale = yield* told(stale, "Stale")
-        const meeting = yield* Effect.fork(meet(network, stale, reader, [{ live: true, download: false }, LIVE[1]]))
+        const meeting = yield* Effect.fork(
+          meet(network, stale, reader, [{ live: true, download: false }, LIVE[1]])
+        )
         yield* whenStale
         yield* Fiber.interrupt(meeting)
         expect(yield* failure(stale.append(new Uint8Array(1)))).toMatchObject({
@@ -215,35 +219,37 @@ const histories = fc.record({
 })
 
 describe("any two histories", () => {
-  it.live("readers: who lacks something finds the fork, if there is one; there is no false alarm, and all ends", () =>
-    Effect.promise(() =>
-      fc.assert(
-        fc.asyncProperty(histories, ({ a: aLength, b: bLength, batches, forkAt, held }) =>
-          Effect.gen(function* () {
-            const sorted = [...batches].sort((x, y) => x - y)
-            const within = (length: number) => sorted.filter((end) => end < length)
-            const a = yield* signing(history("a", forkAt, aLength), within(aLength))
-            const b = yield* signing(history("b", forkAt, bLength), within(bLength))
-            // Of those that are not held, what proves the last block is.
-            const mine = yield* reading(a, 0)
-            yield* put(mine, a, aLength - 1)
-            for (let index = 0; index < Math.min(held, aLength); index++) yield* put(mine, a, index)
-            const theirs = yield* reading(b)
-            const exits = yield* meet("memory", mine, theirs)
-            const found = [mine, theirs].flatMap(({ fork }) => fork ?? [])
-            const differ = forkAt < Math.min(aLength, bLength)
-            const isWhole = held >= aLength - 1
-            if (!differ) {
-              expect(found).toEqual([])
-              expect(exits.every(Exit.isSuccess)).toBe(true)
-              expect(mine.length).toBe(Math.max(aLength, bLength))
-            } else if (isWhole && aLength !== bLength) expect(found.length).toBeGreaterThan(0)
-            for (const evidence of found) expect(yield* Fork.verify(evidence, a.key)).toBe(true)
-          }).pipe(Effect.scoped, Effect.provide(CryptoNode.layer), Effect.runPromise)
-        ),
-        { numRuns: 100, interruptAfterTimeLimit: 30_000 }
+  it.live(
+    "readers: who lacks something finds the fork, if there is one; there is no false alarm, and all ends",
+    () =>
+      Effect.promise(() =>
+        fc.assert(
+          fc.asyncProperty(histories, ({ a: aLength, b: bLength, batches, forkAt, held }) =>
+            Effect.gen(function* () {
+              const sorted = [...batches].sort((x, y) => x - y)
+              const within = (length: number) => sorted.filter((end) => end < length)
+              const a = yield* signing(history("a", forkAt, aLength), within(aLength))
+              const b = yield* signing(history("b", forkAt, bLength), within(bLength))
+              // Of those that are not held, what proves the last block is.
+              const mine = yield* reading(a, 0)
+              yield* put(mine, a, aLength - 1)
+              for (let index = 0; index < Math.min(held, aLength); index++) yield* put(mine, a, index)
+              const theirs = yield* reading(b)
+              const exits = yield* meet("memory", mine, theirs)
+              const found = [mine, theirs].flatMap(({ fork }) => fork ?? [])
+              const differ = forkAt < Math.min(aLength, bLength)
+              const isWhole = held >= aLength - 1
+              if (!differ) {
+                expect(found).toEqual([])
+                expect(exits.every(Exit.isSuccess)).toBe(true)
+                expect(mine.length).toBe(Math.max(aLength, bLength))
+              } else if (isWhole && aLength !== bLength) expect(found.length).toBeGreaterThan(0)
+              for (const evidence of found) expect(yield* Fork.verify(evidence, a.key)).toBe(true)
+            }).pipe(Effect.scoped, Effect.provide(CryptoNode.layer), Effect.runPromise)
+          ),
+          { numRuns: 100, interruptAfterTimeLimit: 30_000 }
+        )
       )
-    )
   )
 
   it.live("an author and a reader: the author finds the fork, if there is one", () =>

@@ -94,10 +94,9 @@ describe("a bad proof is no fork", () => {
         const error = yield* failure(reader.put(claim))
         expect(["InvalidProof", "InvalidSignature"]).toContain((error as { _tag: string })._tag)
       }
-      yield* expectFailure(
-        reader.put({ index: 3, block: new Uint8Array(1), proof: yield* a.proof(3) }),
-        { _tag: "InvalidProof" }
-      )
+      yield* expectFailure(reader.put({ index: 3, block: new Uint8Array(1), proof: yield* a.proof(3) }), {
+        _tag: "InvalidProof"
+      })
       expect(reader.fork).toBeUndefined()
     })
   )
@@ -109,7 +108,11 @@ describe("a bad proof is no fork", () => {
       const reader = yield* reading(a)
       const { nodes, signature } = yield* longer.proof(4, { hash: true })
       const [leaf, sibling, ...rest] = nodes
-      const misstated = [{ ...leaf!, size: leaf!.size + 1 }, { ...sibling!, size: sibling!.size - 1 }, ...rest]
+      const misstated = [
+        { ...leaf!, size: leaf!.size + 1 },
+        { ...sibling!, size: sibling!.size - 1 },
+        ...rest
+      ]
       yield* reader.put({ index: 4, proof: { nodes: misstated, signature } })
       const again = yield* longer.proof(5, { hash: true })
       yield* Effect.exit(reader.put({ index: 5, proof: again }))
@@ -148,38 +151,40 @@ const forks = fc.record({
 })
 
 describe("any two histories", () => {
-  inMemory("a fork is found exactly when two signed logs differ in what both show, and then shown to anyone", () =>
-    Effect.gen(function* () {
-      const context = yield* Effect.context<Crypto>()
-      yield* Effect.promise(() =>
-        fc.assert(
-          fc.asyncProperty(forks, ({ a: lengthA, b: lengthB, batches, forkAt, index }) =>
-            Effect.gen(function* () {
-              const sorted = [...batches].sort((x, y) => x - y)
-              const within = (length: number) => sorted.filter((end) => end < length)
-              const a = yield* signing(history("a", forkAt, lengthA), within(lengthA))
-              const b = yield* signing(history("b", forkAt, lengthB), within(lengthB))
-              const reader = yield* reading(a)
-              const at = index % lengthB
-              const result = yield* Effect.exit(put(reader, b, at))
-              const differ = forkAt < Math.min(lengthA, lengthB)
-              // Of a longer log, only the proof of the first block past what is held names all roots of that.
-              const isShown = lengthB <= lengthA || at === lengthA
-              if (!differ) expect(Exit.isSuccess(result)).toBe(true)
-              if (differ && isShown) expect(reader.fork).toBeDefined()
-              if (reader.fork === undefined) return
-              expect(differ).toBe(true)
-              expect(yield* expectFork(result)).toEqual(reader.fork)
-              expect(yield* Fork.verify(reader.fork, a.key)).toBe(true)
-              const decoded = Fork.decode(Fork.encode(reader.fork))
-              expect(decoded).toMatchObject({ _tag: "Right", right: reader.fork })
-              expect(yield* reader.getBatch(0, lengthA)).toEqual(history("a", forkAt, lengthA))
-            }).pipe(Effect.scoped, Effect.provide(context), Effect.runPromise)
-          ),
-          { numRuns: 150 }
+  inMemory(
+    "a fork is found exactly when two signed logs differ in what both show, and then shown to anyone",
+    () =>
+      Effect.gen(function* () {
+        const context = yield* Effect.context<Crypto>()
+        yield* Effect.promise(() =>
+          fc.assert(
+            fc.asyncProperty(forks, ({ a: lengthA, b: lengthB, batches, forkAt, index }) =>
+              Effect.gen(function* () {
+                const sorted = [...batches].sort((x, y) => x - y)
+                const within = (length: number) => sorted.filter((end) => end < length)
+                const a = yield* signing(history("a", forkAt, lengthA), within(lengthA))
+                const b = yield* signing(history("b", forkAt, lengthB), within(lengthB))
+                const reader = yield* reading(a)
+                const at = index % lengthB
+                const result = yield* Effect.exit(put(reader, b, at))
+                const differ = forkAt < Math.min(lengthA, lengthB)
+                // Of a longer log, only the proof of the first block past what is held names all roots of that.
+                const isShown = lengthB <= lengthA || at === lengthA
+                if (!differ) expect(Exit.isSuccess(result)).toBe(true)
+                if (differ && isShown) expect(reader.fork).toBeDefined()
+                if (reader.fork === undefined) return
+                expect(differ).toBe(true)
+                expect(yield* expectFork(result)).toEqual(reader.fork)
+                expect(yield* Fork.verify(reader.fork, a.key)).toBe(true)
+                const decoded = Fork.decode(Fork.encode(reader.fork))
+                expect(decoded).toMatchObject({ _tag: "Right", right: reader.fork })
+                expect(yield* reader.getBatch(0, lengthA)).toEqual(history("a", forkAt, lengthA))
+              }).pipe(Effect.scoped, Effect.provide(context), Effect.runPromise)
+            ),
+            { numRuns: 150 }
+          )
         )
-      )
-    })
+      })
   )
 })
 

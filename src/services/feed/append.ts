@@ -108,7 +108,9 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
   const ahead = hashAhead(core.crypto, blocks)
   const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
   const plan = Append.plan(blake2b, core.tip, blocks, core.indexing)
-  const signed = isUnfinalized(core) ? commit(core, Append.change(plan, undefined)) : signAndCommit(core, plan)
+  const signed = isUnfinalized(core)
+    ? commit(core, Append.change(plan, undefined))
+    : signAndCommit(core, plan)
   yield* core.signedLength === undefined ? signed : claimed(core, plan, signed)
   let start = plan.start
   for (const request of accepted) {

@@ -8,8 +8,8 @@
  */
 import { Effect, Either } from "effect"
 import { equals } from "../../domain/Bytes.js"
-import { ForkDetected, type StorageError } from "../../domain/Errors.js"
-import type { SignedLog } from "../../domain/Evidence.js"
+import { ForkDetected, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import type { Evidence, SignedLog } from "../../domain/Evidence.js"
 import * as FlatTree from "../../domain/FlatTree.js"
 import type { Position } from "../../domain/FlatTree.js"
 import * as Hash from "../../domain/Hash.js"
@@ -180,6 +180,19 @@ const signedLog = (
 
 /** Copies: what came over a connection shares its memory with what comes next. */
 const hashed = ({ hash, size }: TreeNode) => ({ hash: hash.slice(), size })
+
+/** The fork that evidence from elsewhere shows. */
+export const shownBy = (core: FeedCore, evidence: Evidence): Effect.Effect<ForkDetected, OpenRefused> =>
+  Effect.flatMap(verifyWith(core.crypto, evidence, core.key), (holds) =>
+    holds
+      ? Effect.succeed(new ForkDetected({ evidence }))
+      : Effect.fail(
+          new OpenRefused({
+            reason: "bad-evidence",
+            detail: "what is given does not show a fork of this feed"
+          })
+        )
+  )
 
 /** From now on the feed knows that its key has signed two histories. */
 export const noteFork = (core: FeedCore, fork: ForkDetected): void => {

@@ -51,7 +51,7 @@ export class Inquiry {
 
   /** Whether the feed is signed here, so that a log of its key that we do not know would make it a fork. */
   get isAuthors(): boolean {
-    return this.core.secretKey !== undefined && !this.core.readOnly
+    return this.core.secretKey !== undefined
   }
 
   /** Whether an answer is awaited, or waits to be looked at. */
@@ -95,7 +95,8 @@ export class Inquiry {
 
   /** Whether a claim is the answer, which it then keeps. */
   takes(claim: Claim): boolean {
-    if (this.#open?.index !== claim.index || claim.block !== undefined || this.answer !== undefined) return false
+    if (this.#open?.index !== claim.index || claim.block !== undefined || this.answer !== undefined)
+      return false
     this.answer = claim
     return true
   }
