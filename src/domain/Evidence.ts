@@ -140,8 +140,10 @@ class EvidenceReader {
 
   nodes(count: number): ReadonlyArray<Hashed> {
     const nodes: Array<Hashed> = []
-    while (nodes.length < count && !this.isAtEnd) {
-      nodes.push({ hash: this.take(HASH_SIZE), size: this.number() })
+    for (let isWhole = true; isWhole && nodes.length < count;) {
+      const node = { hash: this.take(HASH_SIZE), size: this.number() }
+      isWhole = isHashed(node)
+      nodes.push(node)
     }
     return nodes
   }
