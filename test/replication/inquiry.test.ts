@@ -114,10 +114,10 @@ describe("a reader that has some blocks", () => {
         const { author, reader } = yield* peerless
         const { hostile, session } = yield* facing(reader, author)
         yield* hostile.say(have(0, 60))
-        yield* hostile.until(() => blockRequests(hostile).length > 0)
+        yield* hostile.until(() => blockRequests(hostile).length > 1)
         const [question] = questions(hostile)
         yield* hostile.say(unhave(question!.index))
-        const request = blockRequests(hostile)[0]!
+        const request = blockRequests(hostile).find(({ index }) => index !== question!.index)!
         const { nodes, signature } = yield* hostile.answer(request)
         yield* hostile.say(data(request.index, bytes("forged"), { nodes, signature }))
         expect(yield* outcome(session)).toBe("goes on")
