@@ -69,13 +69,18 @@ it("clone stops at another branch, info shows the fork from then on, and the fee
   const holds = Effect.provide(Fork.verify(evidence, fromHex(key)!), CryptoNode.layer)
   expect(await Effect.runPromise(holds)).toBe(true)
   const rows = await finish("info", "twin")
-  expect(rows.stdout.toString()).toMatch(/^fork +the key has signed two histories; --json gives what shows it$/m)
+  expect(rows.stdout.toString()).toMatch(
+    /^fork +the key has signed two histories; --json gives what shows it$/m
+  )
   fs.writeFileSync(path.join(directory, "more"), "more")
   expectFailure(await finish("append", "twin", "more"), 1, /twin: the feed's key has signed two histories/)
   expect((await infoOf("twin")).length).toBe(8)
   // What is no evidence of this feed is not believed.
   expect((await infoOf("a")).fork).toBeNull()
-  for (const bytes of [Uint8Array.of(1, 2, 3), fs.readFileSync(path.join(directory, "twin/fork")).reverse()]) {
+  for (const bytes of [
+    Uint8Array.of(1, 2, 3),
+    fs.readFileSync(path.join(directory, "twin/fork")).reverse()
+  ]) {
     fs.writeFileSync(path.join(directory, "a/fork"), bytes)
     expect((await infoOf("a")).fork).toBeNull()
   }

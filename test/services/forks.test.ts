@@ -141,6 +141,60 @@ describe("an author that meets a second history", () => {
   )
 })
 
+describe("an author that is given a longer log of its own", () => {
+  onEachStorage("appends once it has all of it, and says until then what is missing", () =>
+    Effect.gen(function* () {
+      const feed = yield* Feed.open(yield* keyPair(1))
+      yield* feed.appendBatch(history("a", 99, 5))
+      const longer = yield* signing(history("a", 99, 12))
+      // What does not show that it continues the log is not taken; but the key has signed it.
+      yield* expectFailure(put(feed, longer, 7), { _tag: "InvalidProof", reason: "incomplete" })
+      expect([feed.length, feed.signedLength, feed.writable]).toEqual([5, 12, false])
+      for (let index = 5; index < 12; index++) {
+        yield* put(feed, longer, index)
+        expect([feed.length, feed.signedLength, feed.writable]).toEqual([12, 12, index === 11])
+        if (index === 11) break
+        const error = yield* expectFailure(feed.append(new Uint8Array(1)), { _tag: "StaleWriter" })
+        expect(error).toMatchObject({ length: 12, signedLength: 12 })
+      }
+      expect(yield* feed.append(new Uint8Array(1))).toBe(12)
+    })
+  )
+
+  onEachStorage("can be opened when that was cut short, appended to, and completed", () =>
+    Effect.gen(function* () {
+      const feed = yield* Feed.open(yield* keyPair(1))
+      yield* feed.appendBatch(history("a", 99, 5))
+      const longer = yield* signing(history("a", 99, 12))
+      yield* put(feed, longer, 5)
+      yield* feed.close
+      const again = yield* Feed.open()
+      expect([again.length, yield* again.downloaded()]).toEqual([12, 6])
+      expect(yield* again.append(new Uint8Array(1))).toBe(12)
+      for (let index = 6; index < 12; index++) yield* put(again, longer, index)
+      yield* again.close
+      const whole = yield* Feed.open()
+      expect(yield* whole.audit()).toEqual({ valid: 13, invalid: 0 })
+      expect(yield* whole.getBatch(0, 12)).toEqual(history("a", 99, 12))
+    })
+  )
+})
+
+describe("evidence of an earlier time", () => {
+  onEachStorage("is known from the opening on; what is none is refused", () =>
+    Effect.gen(function* () {
+      const a = yield* signing(history("a", 5, 9))
+      const b = yield* signing(history("b", 5, 12))
+      const { evidence } = (yield* failure(put(yield* reading(a), b, 9))) as ForkDetected
+      const feed = yield* Feed.open({ ...(yield* keyPair(1)), fork: evidence })
+      expect([feed.fork, feed.writable]).toEqual([evidence, false])
+      yield* expectFailure(feed.append(new Uint8Array(1)), { _tag: "ForkDetected" })
+      const other = Feed.open({ ...(yield* keyPair(2)), path: "other", fork: evidence })
+      yield* expectFailure(other, { _tag: "OpenRefused", reason: "bad-evidence" })
+    })
+  )
+})
+
 /** Two histories that part at block `forkAt`, or do not (`forkAt` past both). */
 const forks = fc.record({
   a: fc.integer({ min: 1, max: 40 }),
