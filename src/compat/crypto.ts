@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { type CryptoService, discoveryKey } from "../index.js"
 import * as CryptoNode from "../layers/CryptoNode.js"
+import { randomBytes as drawBytes } from "../layers/randomBytes.js"
 import { toBuffer } from "./toBuffer.js"
 
 const KEY_SIZE = 32
@@ -10,6 +11,9 @@ let made: CryptoService | undefined
 
 /** Made once, when it is first asked for. */
 export const crypto = (): CryptoService => (made ??= Effect.runSync(CryptoNode.make))
+
+/** Without an Effect: a feed draws some when it is made, and an Effect costs more than opening the feed's files. */
+export const randomBytes = (length: number): Buffer => toBuffer(drawBytes(length))
 
 /** Of any realm: a test runner may have a Uint8Array of its own. */
 export const isBytes = (value: unknown): value is Uint8Array =>

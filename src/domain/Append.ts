@@ -4,7 +4,7 @@
  * The new leaves and the parents between them go to `tree` as one run of 2 n - 1 entries (a parent not yet
  * complete is blank in it); a parent left of the run is written by itself. The peer writes the same.
  */
-import { allocate, totalLength } from "./Bytes.js"
+import { allocate } from "./Bytes.js"
 import * as Change from "./Change.js"
 import * as FlatTree from "./FlatTree.js"
 import * as Hash from "./Hash.js"
@@ -27,42 +27,88 @@ export interface Plan {
   readonly writes: ReadonlyArray<Change.Write>
 }
 
+const PART_ENTRIES = 16_384
+
+/** What planning a block costs beside its bytes: as much as so many bytes more. */
+const BLOCK_BYTES = 512
+
 /**
- * Plans to add `blocks` (at least one) to the log at `tip`. The blocks become part of the plan: leave them as they are. When `indexing`
- * their bytes are stored already.
+ * Plans to add `blocks` (at least one) to the log at `tip`, some at a time: hashing a large batch takes longer than others may wait. The
+ * blocks become part of the plan: leave them as they are. When `indexing` their bytes are stored already.
  */
+export class Planning {
+  readonly #first: FlatTree.Position
+  /** The entries from `first` on, `PART_ENTRIES` an array: fresh memory costs when it is first touched. */
+  readonly #run: Array<Uint8Array> = []
+  readonly #roots: Array<TreeNode>
+  readonly #completed: Array<TreeNode> = []
+  #added = 0
+  #bytes = 0
+
+  constructor(
+    readonly blake2b: Hash.Blake2b256,
+    readonly tip: Merkle.Tip,
+    readonly blocks: ReadonlyArray<Uint8Array>,
+    readonly indexing = false
+  ) {
+    this.#first = FlatTree.leaf(tip.length)
+    this.#roots = [...tip.roots]
+  }
+
+  /** Adds blocks until they cost `most` bytes or all are added; answers whether they are. */
+  proceed(most: number): boolean {
+    const { blake2b, blocks, tip } = this
+    for (let cost = 0; this.#added < blocks.length && cost < most; this.#added++) {
+      const block = blocks[this.#added]!
+      Merkle.addLeaf(blake2b, this.#roots, Hash.leaf(blake2b, tip.length + this.#added, block), this.#created)
+      this.#bytes += block.length
+      cost += BLOCK_BYTES + block.length
+    }
+    return this.#added === blocks.length
+  }
+
+  /** The plan, once all are added. */
+  get plan(): Plan {
+    const { blake2b, blocks, indexing, tip } = this
+    const roots = this.#roots
+    return {
+      start: tip.length,
+      tip: { length: tip.length + blocks.length, byteLength: tip.byteLength + this.#bytes, roots },
+      rootHash: Hash.rootHash(blake2b, roots),
+      writes: [
+        ...(indexing ? [] : [{ file: "data" as const, offset: tip.byteLength, parts: blocks }]),
+        ...Change.nodeWrites(this.#completed),
+        { file: "tree", offset: Sleep.nodeOffset(this.#first), parts: this.#run }
+      ]
+    }
+  }
+
+  readonly #created = (node: TreeNode): void => {
+    const entry = node.index - this.#first
+    if (entry < 0) this.#completed.push(node)
+    else encode(node, this.#partOf(entry), ENTRY_SIZE * (entry % PART_ENTRIES))
+  }
+
+  #partOf(entry: number): Uint8Array {
+    const part = Math.floor(entry / PART_ENTRIES)
+    while (this.#run.length <= part) {
+      const left = 2 * this.blocks.length - 1 - PART_ENTRIES * this.#run.length
+      this.#run.push(allocate(ENTRY_SIZE * Math.min(left, PART_ENTRIES)))
+    }
+    return this.#run[part]!
+  }
+}
+
+/** The plan of all at once. */
 export const plan = (
   blake2b: Hash.Blake2b256,
   tip: Merkle.Tip,
   blocks: ReadonlyArray<Uint8Array>,
   indexing = false
 ): Plan => {
-  const start = tip.length
-  const first = FlatTree.leaf(start)
-  const run = allocate(ENTRY_SIZE * (2 * blocks.length - 1))
-  const roots = [...tip.roots]
-  const completed: Array<TreeNode> = []
-  const created = (node: TreeNode) => {
-    if (node.index >= first) encode(node, run, ENTRY_SIZE * (node.index - first))
-    else completed.push(node)
-  }
-  for (let i = 0; i < blocks.length; i++) {
-    Merkle.addLeaf(blake2b, roots, Hash.leaf(blake2b, start + i, blocks[i]!), created)
-  }
-  return {
-    start,
-    tip: {
-      length: start + blocks.length,
-      byteLength: tip.byteLength + totalLength(blocks),
-      roots
-    },
-    rootHash: Hash.rootHash(blake2b, roots),
-    writes: [
-      ...(indexing ? [] : [{ file: "data" as const, offset: tip.byteLength, parts: blocks }]),
-      ...Change.nodeWrites(completed),
-      { file: "tree", offset: Sleep.nodeOffset(first), parts: [run] }
-    ]
-  }
+  const planning = new Planning(blake2b, tip, blocks, indexing)
+  planning.proceed(Number.POSITIVE_INFINITY)
+  return planning.plan
 }
 
 /** The signed plan as a change; nothing is signed in a static feed. */

@@ -180,6 +180,24 @@ export class Bitfield implements HeldNodes {
     }
   }
 
+  /** Sets the tree-bits of the leaves of the blocks [start, end), and those of the parents that they complete. */
+  setLeaves(start: number, end: number): void {
+    for (let block = start; block < end;) {
+      if (block % 4 === 0 && block + 4 <= end) {
+        this.#setFourLeaves(block / 4)
+        block += 4
+      } else this.setNode(FlatTree.leaf(block++))
+    }
+  }
+
+  /** The seven nodes of four blocks are all of a tree-byte but its last bit. */
+  #setFourLeaves(at: number): void {
+    const before = this.pages.byte(this.pages.tree, at)
+    if (!this.pages.setByte(this.pages.tree, at, before | 0xfe)) return
+    const top = (8 * at + 3) as FlatTree.Position
+    if (this.hasNode(FlatTree.sibling(top))) this.setNode(FlatTree.parent(top))
+  }
+
   /** The highest node that is held; `undefined` when none is. */
   lastNode(): FlatTree.Position | undefined {
     const at = this.pages.lastByte(this.pages.tree)

@@ -123,7 +123,7 @@ class Ours {
     if (step.do === "have") {
       this.bitfield.setHave(step.start, step.start + step.length, step.held)
     } else if (step.do === "leaves") {
-      for (let i = step.start; i < step.start + step.length; i++) this.bitfield.setNode((2 * i) as Position)
+      this.bitfield.setLeaves(step.start, step.start + step.length)
     } else if (step.do === "node") {
       this.bitfield.setNode(step.position as Position)
     } else {
@@ -294,10 +294,8 @@ describe("a model of one boolean a block and a node", () => {
             model.setNode(step.position)
             bitfield.setNode(step.position as Position)
           } else if (step.do === "leaves") {
-            for (let i = step.range[0]; i < step.range[1]; i++) {
-              model.setNode(2 * i)
-              bitfield.setNode((2 * i) as Position)
-            }
+            for (let i = step.range[0]; i < step.range[1]; i++) model.setNode(2 * i)
+            bitfield.setLeaves(...step.range)
           } else if (step.do === "dropFrom") {
             model.dropNodesFrom(step.position)
             bitfield.dropNodesFrom(step.position as Position)

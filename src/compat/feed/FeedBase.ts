@@ -3,12 +3,11 @@
  * `Hypercore` adds the operations.
  */
 import { Effect, Exit, Redacted, Scope } from "effect"
-import { randomBytes } from "node:crypto"
 import { EventEmitter } from "node:events"
 import type { Feed, FeedEvent, Origin, Replication } from "../../index.js"
 import { type Callback, orPromise, type Told } from "../callback.js"
 import { type Codec, toCodec } from "../codecs.js"
-import { discoveryKeyOf, legacyCrypto } from "../crypto.js"
+import { discoveryKeyOf, legacyCrypto, randomBytes } from "../crypto.js"
 import { fork } from "../fork.js"
 import { type LegacyError, ofCause } from "../LegacyError.js"
 import type { HypercoreOptions } from "../options.js"

@@ -3,10 +3,9 @@
  * and neither empties what can still be read; so Node's own `destroy` is not used.
  */
 import { Either } from "effect"
-import { randomBytes } from "node:crypto"
 import { Duplex } from "node:stream"
 import { Multiplexer, ProtocolError, toHex, type Wire } from "../../index.js"
-import { checkKey, crypto, discoveryKeyOf } from "../crypto.js"
+import { checkKey, crypto, discoveryKeyOf, randomBytes } from "../crypto.js"
 import { toBuffer } from "../toBuffer.js"
 import { Channel, type ChannelHost } from "./Channel.js"
 import { failure, timedOut, tooLarge } from "./failure.js"

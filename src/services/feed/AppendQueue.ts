@@ -10,6 +10,7 @@ import type {
   StorageError,
   WriteRefused
 } from "../../domain/Errors.js"
+import { Turn } from "../Turn.js"
 
 export type AppendError =
   | BadArgument
@@ -36,6 +37,8 @@ export class AppendQueue {
   started = false
   /** Wakes that fiber where it waits for a line; `undefined` while it works, or before the first append. */
   wake: (() => void) | undefined
+  /** Of that fiber. */
+  readonly turn = new Turn()
 
   /** The requests that are committed together next: in order, at least one. */
   takeGroup(): ReadonlyArray<AppendRequest> {

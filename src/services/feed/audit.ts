@@ -4,6 +4,7 @@ import { equals } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
 import type { FeedClosed, StorageError } from "../../domain/Errors.js"
 import * as Hash from "../../domain/Hash.js"
+import { Turn } from "../Turn.js"
 import { hashAhead } from "./hashAhead.js"
 import { type Run, readRun } from "./readBlocks.js"
 import { commit } from "./commit.js"
@@ -22,18 +23,19 @@ export interface AuditProgress extends AuditReport {
 }
 
 export interface AuditOptions {
-  /** Run after each stretch of some thousand blocks. */
+  /** Run after each stretch of a thousand blocks or less. */
   readonly onProgress?: (progress: AuditProgress) => Effect.Effect<void>
 }
 
 export type AuditError = FeedClosed | StorageError
 
-const STRETCH_BLOCKS = 2048
-const STRETCH_BYTES = 2 * 1024 * 1024
+const STRETCH_BLOCKS = 1024
+const STRETCH_BYTES = 512 * 1024
 
 /** A feed that was opened read-only is audited too, but its bits stay as they are. */
 export const audit = (core: FeedCore, options: AuditOptions = {}): Effect.Effect<AuditReport, AuditError> =>
   Effect.gen(function* () {
+    const turn = new Turn()
     let valid = 0
     let invalid = 0
     let next = 0
@@ -41,6 +43,7 @@ export const audit = (core: FeedCore, options: AuditOptions = {}): Effect.Effect
     const length = core.tip.length
     yield* whileOpen(core)
     while (next < length) {
+      yield* turn.giveWay
       const stretch = yield* core.writer.exclusive(auditStretch(core, next, length))
       valid += stretch.valid
       invalid += stretch.invalid
@@ -48,8 +51,6 @@ export const audit = (core: FeedCore, options: AuditOptions = {}): Effect.Effect
       if (options.onProgress !== undefined) {
         yield* options.onProgress({ checked: next, length, valid, invalid })
       }
-      // A long audit lets other fibers work between stretches.
-      yield* Effect.yieldNow()
     }
     return { valid, invalid }
   })

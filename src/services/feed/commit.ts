@@ -12,7 +12,6 @@ import type { BitChange, Change, Write } from "../../domain/Change.js"
 import type { StorageError } from "../../domain/Errors.js"
 import { haveFirst } from "../../domain/BitfieldPages.js"
 import * as BitfieldIndex from "../../domain/BitfieldIndex.js"
-import * as FlatTree from "../../domain/FlatTree.js"
 import type { FeedEvent, Origin } from "../../domain/FeedEvent.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { type FeedCore, isAuthor, isUnfinalized } from "./FeedCore.js"
@@ -104,7 +103,7 @@ export const applyBits = (core: Pick<FeedCore, "bitfield">, bits: ReadonlyArray<
         bitfield.setHave(bit.start, bit.end, bit.held)
         break
       case "Leaves":
-        for (let block = bit.start; block < bit.end; block++) bitfield.setNode(FlatTree.leaf(block))
+        bitfield.setLeaves(bit.start, bit.end)
         break
       case "Nodes":
         for (const position of bit.positions) bitfield.setNode(position)

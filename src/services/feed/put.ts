@@ -77,7 +77,7 @@ const putInTurn = Effect.fnUntraced(function* (
       yield* pause
     }
     hashed += costOf(claim)
-    if (batch.signature !== undefined && isOther(claim, batch.signature.parts[0]!)) {
+    if (batch.signature !== undefined && isOther(claim, batch.signature.parts[0])) {
       // A change has one signature, and another is compared with what is stored: what came before it is a change of its own.
       yield* commit(core, batch.change(core.bitfield, sourceOf(core, from)))
       batch = new Verified.Batch(core.tip)

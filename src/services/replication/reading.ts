@@ -8,7 +8,7 @@ import { examine } from "../feed/fork.js"
 import { type PutError, putAll } from "../feed/put.js"
 import type { Member } from "./Member.js"
 import type { Session, SessionError } from "./Session.js"
-import { Turn } from "./Turn.js"
+import { Turn } from "../Turn.js"
 
 /** What to do about a feed that the other side opened and we have not. */
 export type Answer = (channel: Channel) => Effect.Effect<void, ProtocolError | FeedClosed>

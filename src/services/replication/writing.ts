@@ -7,7 +7,7 @@ import { seek } from "../feed/seek.js"
 import { type Asked, type ServeError, serve } from "../feed/serve.js"
 import type { Member } from "./Member.js"
 import type { Session, SessionError } from "./Session.js"
-import { Turn } from "./Turn.js"
+import { Turn } from "../Turn.js"
 
 /** Bytes of blocks that are read before they are sent; requests that are looked at together. */
 const ANSWER_BYTES = 1024 * 1024

@@ -1,5 +1,5 @@
 /**
- * The turns of fibers that work on what peers sent. Fibers give way to each other by themselves, but thousands of times before a timer or
+ * The turns of fibers that work for long: on what peers sent, on a large batch. Fibers give way to each other by themselves, but thousands of times before a timer or
  * a socket has its turn: what peers can make us do at once takes longer than those may wait. Not even to wait for more bytes is a turn of
  * theirs: a socket reads what has come many times over before it looks up.
  *
