@@ -120,6 +120,8 @@ for (const network of Object.keys(networks)) {
         // That connection alone has ended.
         yield* a.append(new Uint8Array(9))
         expect(yield* reader.get(6)).toEqual(new Uint8Array(9))
+        yield* a.appendBatch(history("later", 0, 300))
+        yield* reader.download({ start: 0, end: 307 })
         yield* Fiber.interrupt(own)
       })
     )

@@ -39,8 +39,9 @@ export class Inquiry {
   /** Whether what the peer has is known to continue what we had, or was the first that we had. */
   isLinked = false
   #open: (Question & { readonly number: number }) | undefined
-  #hasAskedLink = false
-  /** How long its log was when it was last asked for its end; how long the log is that is known to continue an author's. */
+  /** How long the two logs were when it was last asked whether the one continues the other; 0: it was not. */
+  #askedLink = { length: 0, remoteLength: 0 }
+  /** How long its log was when it was last asked for its end; how long the log of its side is that is known to continue ours. */
   #askedLength = 0
   #linkedLength = 0
 
@@ -64,10 +65,15 @@ export class Inquiry {
     return this.#open !== undefined && !this.isOpen
   }
 
-  /** Whether an author must not take blocks from the peer yet: it would have to sign on from them. */
+  /** Whether nothing may be taken that is not shown to continue the log: an author would sign on from it; or there is another branch. */
+  get #isStrict(): boolean {
+    return this.isAuthors || this.core.fork !== undefined
+  }
+
+  /** Whether no blocks may be asked of the peer yet. */
   get holdsBack(): boolean {
     const known = Math.max(this.core.tip.length, this.#linkedLength)
-    return this.isAuthors && this.core.tip.length > 0 && this.peer.remoteLength > known
+    return this.#isStrict && this.core.tip.length > 0 && this.peer.remoteLength > known
   }
 
   /** What to ask now, if anything; `orders`: whether blocks are about to be asked for. */
@@ -79,18 +85,22 @@ export class Inquiry {
     if (this.isAuthors && remoteLength > (this.#askedLength === 0 ? 0 : length)) {
       if (remoteLength > this.#askedLength && remote.has(last)) return { purpose: "last", index: last }
     }
-    if (length === 0 || this.isLinked || !(orders || this.holdsBack)) return undefined
-    if (this.isAuthors) return remote.has(length) ? { purpose: "link", index: length } : undefined
-    if (this.#hasAskedLink) return undefined
-    const index = remote.has(length) ? length : last
-    return remote.has(index) ? { purpose: "link", index } : undefined
+    if (length === 0 || !(this.holdsBack || (orders && !this.isLinked))) return undefined
+    // Once for all; or, where nothing else may be taken, each time that one of the logs is longer than it was.
+    const asked = this.#askedLink
+    const isAsked = this.#isStrict
+      ? asked.length === length && asked.remoteLength === remoteLength
+      : asked.length > 0
+    const index = remote.has(length) || this.#isStrict ? length : last
+    return isAsked || !remote.has(index) ? undefined : { purpose: "link", index }
   }
 
   /** The question was sent, as the request of that number. */
   asked(question: Question, number: number): void {
     this.#open = { ...question, number }
-    if (question.purpose === "last") this.#askedLength = this.peer.remoteLength
-    else this.#hasAskedLink = true
+    const { remoteLength } = this.peer
+    if (question.purpose === "last") this.#askedLength = remoteLength
+    else this.#askedLink = { length: this.core.tip.length, remoteLength }
   }
 
   /** Whether a claim is the answer, which it then keeps. */
@@ -108,7 +118,7 @@ export class Inquiry {
     this.answer = undefined
     if (found?.isLinked === true && question?.purpose === "link") {
       this.#linkedLength = found.length
-      this.isLinked = !this.isAuthors
+      this.isLinked = true
     }
     return question
   }
