@@ -60,6 +60,17 @@ describe.each(["ours", "7.7.1"] as const)("a reader that meets another branch of
     })
   }
 
+  it("or, as a writer from an old backup, catches up and appends after it", async () => {
+    const old = await writer("ours", "a", 7)
+    const longer = await writer(other, "a", 40)
+    const ends = linked(old, longer)
+    await called((callback) => old.update({ minLength: 40 }, callback))
+    await called((callback) => old.download({ start: 0, end: 40 }, callback))
+    expect(await called((callback) => old.append("more", callback))).toBe(40)
+    expect(String(await called((callback) => old.get(39, callback)))).toBe("a 39")
+    for (const end of ends) end.destroy()
+  })
+
   it("is no writer any more where it was one", async () => {
     const feed = await writer("ours", "a", 10)
     const [end, far] = linked(feed, await readerOf(other, await writer(other, "b", 8)))
