@@ -138,8 +138,9 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     const pages = yield* readBitfield(files, bitfieldSize)
     const sizes = { ...(yield* readSizes(files)), bitfield: bitfieldSize }
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
-    if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
+    if (!core.readOnly) yield* setUp(core, opening.options, sizes)
     yield* recover(core, sizes)
+    core.settled = core.tip
     // Whoever wrote before may have promised less: what is built on must be as durable as what follows.
     if (core.durability === "power" && !core.readOnly) yield* files.sync(Sleep.FILES)
     if (opening.options.fork !== undefined) core.fork = yield* shownBy(core, opening.options.fork)
@@ -194,6 +195,7 @@ export const makeCore = (
       appends: new AppendQueue(),
       tip: Merkle.emptyTip,
       claimedLength: 0,
+      settled: Merkle.emptyTip,
       contiguous: 0,
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),
@@ -242,15 +244,33 @@ export const readBitfield = (
     return pages
   })
 
-/** The keys and headers that are not stored yet. The secret key goes first: a key without it could never be written to. */
-const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes) =>
+/** Stores what is missing of keys and headers. The secret key goes first: a key without it could never be written to. */
+const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    const { files, secretKey } = core
+    const isMissing =
+      options.storeSecretKey !== false && (yield* files.size("secret_key")) < Sleep.SECRET_KEY_SIZE
+    const secret: Array<Change.Write> =
+      secretKey !== undefined && isMissing ? [{ file: "secret_key", offset: 0, parts: [secretKey] }] : []
+    const rest = yield* missingParts(core, sizes)
+    // A loss of power keeps to no order; and whoever stored a secret key before may have been killed before it was there for good.
+    const isBuilt = core.durability === "power" && secret.length === 0 && rest.length > 0
+    if (isBuilt) yield* files.sync(["secret_key"])
+    const steps = core.durability === "power" && secret.length > 0 ? [secret, rest] : [[...secret, ...rest]]
+    yield* Effect.forEach(steps, (writes) => commit(core, { ...Change.none, writes }), {
+      discard: true
+    }).pipe(Effect.tapError(() => (secret.length > 0 ? Effect.ignore(dropHalfSecret(files)) : Effect.void)))
+  })
+
+/** Half a secret key would be taken for a stranger's file. */
+const dropHalfSecret = (files: FeedFiles): Effect.Effect<void, StorageError> =>
+  Effect.flatMap(files.size("secret_key"), (size) =>
+    size < Sleep.SECRET_KEY_SIZE ? files.truncate("secret_key", 0) : Effect.void
+  )
+
+const missingParts = (core: FeedCore, sizes: FileSizes) =>
   Effect.gen(function* () {
     const writes: Array<Change.Write> = []
-    const { secretKey } = core
-    const storesSecret = secretKey !== undefined && options.storeSecretKey !== false
-    if (storesSecret && (yield* core.files.size("secret_key")) < Sleep.SECRET_KEY_SIZE) {
-      writes.push({ file: "secret_key", offset: 0, parts: [secretKey] })
-    }
     if (core.key.length > 0 && (yield* core.files.size("key")) < Sleep.KEY_SIZE)
       writes.push({ file: "key", offset: 0, parts: [core.key] })
     const entrySizes = {
@@ -263,5 +283,5 @@ const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes) =>
         writes.push({ file, offset: 0, parts: [Sleep.header(file, entrySizes[file])] })
       }
     }
-    return { ...Change.none, writes }
+    return writes
   })
