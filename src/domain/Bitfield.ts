@@ -75,6 +75,12 @@ export interface HeldChange {
   readonly held: boolean
 }
 
+/** Bits that are only in the one, or only in the other, of two bitfields. */
+export interface BitCounts {
+  readonly found: number
+  readonly lost: number
+}
+
 export class Bitfield implements HeldNodes {
   constructor(readonly pages: BitfieldPages = new BitfieldPages()) {}
 
@@ -298,6 +304,58 @@ export class Bitfield implements HeldNodes {
       }
     }
     return changes
+  }
+
+  /** How many have-bits (`blocks`) and tree-bits (`nodes`) are only in `other` (`found`), or only in this one (`lost`). */
+  differences(other: Bitfield): { readonly blocks: BitCounts; readonly nodes: BitCounts } {
+    const blocks = { found: 0, lost: 0 }
+    const nodes = { found: 0, lost: 0 }
+    this.#eachByte(other, (section, _at, before, after) => {
+      const counts = section === this.pages.have ? blocks : nodes
+      counts.found += ONES_IN_BYTE[after & ~before]!
+      counts.lost += ONES_IN_BYTE[before & ~after]!
+    })
+    return { blocks, nodes }
+  }
+
+  /** Makes each have-bit and tree-bit what it is in `other`. Leaves the index as it is. */
+  take(other: Bitfield): void {
+    this.#eachByte(other, (section, at, _before, after) => void this.pages.setByte(section, at, after))
+  }
+
+  /** Copies from `other` what is not of a log of `length` blocks: have-bits, and nodes, also those that reach beyond it. */
+  copyBeyond(other: Bitfield, length: number): void {
+    const { have, tree } = this.pages
+    new Bitfield().#eachByte(other, ({ start }, at, _before, after) => {
+      if (start === have.start) {
+        const copied = after & ~maskWithin(at, 0, length)
+        if (copied !== 0) this.pages.setByte(have, at, this.pages.byte(have, at) | copied)
+        return
+      }
+      let copied = 0
+      for (let bit = 0; bit < 8; bit++) {
+        if (FlatTree.endBlock((8 * at + bit) as FlatTree.Position) > length) copied |= after & (128 >> bit)
+      }
+      if (copied !== 0) this.pages.setByte(tree, at, this.pages.byte(tree, at) | copied)
+    })
+  }
+
+  /** Calls `visit` with each byte of have-bits and tree-bits that differs from `other`'s. */
+  #eachByte(
+    other: Bitfield,
+    visit: (section: BitfieldPages["have"], at: number, before: number, after: number) => void
+  ): void {
+    const numbers = new Set([...this.pages.numbers(), ...other.pages.numbers()])
+    for (const k of [...numbers].sort((a, b) => a - b)) {
+      for (const name of ["have", "tree"] as const) {
+        const section = this.pages[name]
+        for (let at = k * section.size; at < (k + 1) * section.size; at++) {
+          const before = this.pages.byte(section, at)
+          const after = other.pages.byte(section, at)
+          if (before !== after) visit(section, at, before, after)
+        }
+      }
+    }
   }
 
   /** Takes over the bits of `other`, which is not used any more. */

@@ -79,6 +79,17 @@ export class BitfieldPages {
     this.#numbers = undefined
   }
 
+  /** The same pages as others, which are to be stored yet. */
+  copy(): BitfieldPages {
+    const copy = new BitfieldPages(this.pageSize)
+    for (const [k, page] of this.#pages) {
+      copy.#pages.set(k, page.slice())
+      copy.#dirty.add(k)
+    }
+    copy.count = this.count
+    return copy
+  }
+
   /** Counts page `k` as touched, which lets the index reach as far. */
   touch(k: number): void {
     if (k >= this.count) this.count = k + 1

@@ -95,6 +95,9 @@ export const applyBits = (core: Pick<FeedCore, "bitfield">, bits: ReadonlyArray<
         bitfield.dropNodesBeyond(bit.length)
         bitfield.setHave(bit.length, bitfield.end, false)
         break
+      case "Take":
+        bitfield.take(bit.bits)
+        break
       case "Reindex":
         BitfieldIndex.rebuild(bitfield.pages)
         break

@@ -5,6 +5,7 @@ import { BitfieldPages, PAGE_SIZE } from "../../domain/BitfieldPages.js"
 import { empty } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
 import { type CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import type { Evidence } from "../../domain/Evidence.js"
 import { FEED_PATH_RULE, isFeedPath } from "../../domain/FeedPath.js"
 import * as Hash from "../../domain/Hash.js"
 import type * as Identity from "../../domain/Identity.js"
@@ -21,7 +22,8 @@ import { Availability } from "./Availability.js"
 import { close } from "./close.js"
 import { commit } from "./commit.js"
 import { Demand } from "./Demand.js"
-import { type Durability, type FeedCore, type OnWrite } from "./FeedCore.js"
+import { type Durability, type FeedCore, type OnWrite, type SignedLength } from "./FeedCore.js"
+import { shownBy } from "./fork.js"
 import { identify, readSizes } from "./identify.js"
 import { recover } from "./recover.js"
 import { WriteLock } from "./WriteLock.js"
@@ -62,6 +64,13 @@ export interface CoreOptions {
   readonly durability?: Durability
   /** Called with each verified block before it is written; its failure refuses the write. */
   readonly onwrite?: OnWrite
+  /**
+   * What showed that the key has signed two histories, from an event of an earlier time: the feed knows it from the start. Refused when it
+   * does not show that.
+   */
+  readonly fork?: Evidence
+  /** Asked before each signature of an append is stored: keeps a stale writer, or a second one, from signing. Default: none is asked. */
+  readonly signedLength?: SignedLength
 }
 
 export type OpenError = OpenRefused | CorruptStorage | StorageError
@@ -134,6 +143,7 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     core.settled = core.tip
     // Whoever wrote before may have promised less: what is built on must be as durable as what follows.
     if (core.durability === "power" && !core.readOnly) yield* files.sync(Sleep.FILES)
+    if (opening.options.fork !== undefined) core.fork = yield* shownBy(core, opening.options.fork)
     if (!core.sparse) core.demand.select(everything)
     return core
   })
@@ -151,8 +161,9 @@ const keysOf = ({ crypto, identity, options }: Opening): Effect.Effect<Keys> => 
     : crypto.keyPair()
 }
 
-const makeCore = (
-  { options, files, crypto, lifetime, scope }: Opening,
+/** The insides of a feed that has these keys and bits; what its log is, is still to be found out. */
+export const makeCore = (
+  { options, files, crypto, lifetime, scope }: Omit<Opening, "identity">,
   keys: Keys,
   bitfield: Bitfield
 ): Effect.Effect<FeedCore> =>
@@ -168,6 +179,7 @@ const makeCore = (
       indexing: options.indexing === true,
       durability: options.durability ?? "process",
       onwrite: options.onwrite,
+      signedLength: options.signedLength,
       crypto,
       files,
       bitfield,
@@ -187,7 +199,10 @@ const makeCore = (
       contiguous: 0,
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),
-      broken: undefined
+      broken: undefined,
+      fork: undefined,
+      stale: undefined,
+      lastSignature: undefined
     }
   })
 
@@ -209,11 +224,15 @@ const wipe = (files: FeedFiles, indexing: boolean): Effect.Effect<void, StorageE
 /** Read at a time, 3.5 MB: a sparse feed's bitfield can be mostly holes, which must not take memory. */
 const PIECE_PAGES = 1024
 
-/** The bitfield's pages; `identify` has seen to its header. */
-const readBitfield = (files: FeedFiles, size: number): Effect.Effect<BitfieldPages, StorageError> =>
+/** The bitfield's pages; `identify` has seen to its header, unless it is told how large they are. */
+export const readBitfield = (
+  files: FeedFiles,
+  size: number,
+  pageSize?: number
+): Effect.Effect<BitfieldPages, StorageError> =>
   Effect.gen(function* () {
     const [header] = yield* files.read([{ file: "bitfield", offset: 0, length: Sleep.HEADER_SIZE }])
-    const pages = new BitfieldPages(Sleep.entrySize("bitfield", header!) ?? PAGE_SIZE)
+    const pages = new BitfieldPages(pageSize ?? Sleep.entrySize("bitfield", header!) ?? PAGE_SIZE)
     const piece = PIECE_PAGES * pages.pageSize
     for (let start = 0; Sleep.HEADER_SIZE + start < size; start += piece) {
       const offset = Sleep.HEADER_SIZE + start

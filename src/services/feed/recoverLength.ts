@@ -31,7 +31,10 @@ const FIRST_ENTRIES = 8
 const SCAN_ENTRIES = 1024
 
 /** The tip of the log of `length` blocks, when its roots are stored and signed (or are the key, in a finalized feed). */
-const proveLength = (core: FeedCore, length: number): Effect.Effect<Merkle.Tip | undefined, StorageError> =>
+export const proveLength = (
+  core: FeedCore,
+  length: number
+): Effect.Effect<Merkle.Tip | undefined, StorageError> =>
   Effect.gen(function* () {
     if (length === 0) return Merkle.emptyTip
     const roots: Array<TreeNode> = []
@@ -86,7 +89,7 @@ export const findSigned = (
   })
 
 /** The lengths in (start, end] that have a signature entry, longest first. */
-const signedLengths = (core: FeedCore, start: number, end: number) =>
+export const signedLengths = (core: FeedCore, start: number, end: number) =>
   Effect.map(
     core.files.read([
       {
