@@ -3,7 +3,7 @@
 import { fromHex } from "./Bytes.js"
 
 /** 2^252 + 27742317777372353535851937790883648493, the least significant byte first. */
-const ORDER = fromHex(`edd3f55c1a631258d69cf7a2def9de14${"00".repeat(15)}10`)
+const ORDER = fromHex(`edd3f55c1a631258d69cf7a2def9de14${"00".repeat(15)}10`)!
 
 /** Whether 64 bytes can be anybody's signature of anything; of random ones, one in sixteen can. */
 export const isSignature = (bytes: Uint8Array): boolean => {
