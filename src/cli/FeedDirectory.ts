@@ -8,14 +8,17 @@ import * as Operand from "./Operand.js"
 import * as Parser from "./Parser.js"
 import * as StoredFork from "./StoredFork.js"
 
-const directoryOf = (description: string) =>
-  Args.directory({ name: "dir", exists: "either" }).pipe(
+const directoryOf = (description: string, name = "dir") =>
+  Args.directory({ name, exists: "either" }).pipe(
     Args.withDescription(description),
     Args.mapEffect(Parser.forArgument(Operand.parse))
   )
 
 /** The argument `<dir>`. Whether there is a feed is for opening to say. */
 export const directory = directoryOf("The feed's directory.")
+
+/** The argument `<name>`, of a directory that is another's copy, or is to be. */
+export const directoryNamed = (name: string, description: string) => directoryOf(description, name)
 
 /** The arguments `<dir>...`, at least one. */
 export const directories = directoryOf("The feeds' directories.").pipe(Args.atLeast(1))

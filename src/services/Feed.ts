@@ -63,6 +63,20 @@ export type {
 }
 export type { AuditProgress } from "./feed/audit.js"
 export type { Durability, OnWrite, SignedLength } from "./feed/FeedCore.js"
+export {
+  type BackupError,
+  type BackupOptions,
+  type BackupProgress,
+  type BackupReport,
+  backup
+} from "./feed/backup.js"
+export {
+  type RepairError,
+  type RepairOptions,
+  type RepairProgress,
+  type RepairReport,
+  repair
+} from "./feed/repair.js"
 
 /** How a feed is opened; `A` is what its blocks mean, `E` how that can fail. */
 export interface OpenOptions<A = Uint8Array, E = never> extends CoreOptions {

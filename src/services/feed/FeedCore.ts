@@ -95,6 +95,8 @@ export interface FeedCore {
   tip: Tip
   /** How long a log the files spoke of when the feed was opened, in blocks. */
   claimedLength: number
+  /** Up to where the bits of what was appended are known to be stored for good; followed only with `power`. */
+  settled: { readonly length: number; readonly byteLength: number }
   /** Every block before this one is known to be held; followed only where a `Sync` event depends on it. */
   contiguous: number
   closed: boolean
