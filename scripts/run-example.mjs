@@ -1,4 +1,5 @@
-// Runs an example as a user of the package would: against the built package, by its name.
+// Runs a program in TypeScript, from the root of the repository: an example, which imports the built package by its name as a user would, or
+// one of the tests' own.
 import { build } from "esbuild"
 import { execFileSync } from "node:child_process"
 import { basename } from "node:path"

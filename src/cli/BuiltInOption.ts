@@ -5,10 +5,11 @@
 import { LogLevel } from "effect"
 import { ownArguments } from "./Operand.js"
 
-const VALUES: Record<string, ReadonlyArray<string>> = {
-  "--completions": ["bash", "fish", "zsh"],
-  "--log-level": LogLevel.allLevels.map((level) => level._tag.toLowerCase())
-}
+/** A map: an object would have `valueOf` too. */
+const VALUES = new Map<string, ReadonlyArray<string>>([
+  ["--completions", ["bash", "fish", "zsh"]],
+  ["--log-level", LogLevel.allLevels.map((level) => level._tag.toLowerCase())]
+])
 
 /** What is wrong with the built-in options among `args`, if anything. */
 export const problem = (args: ReadonlyArray<string>): string | undefined => {
@@ -16,7 +17,7 @@ export const problem = (args: ReadonlyArray<string>): string | undefined => {
   for (const [i, arg] of own.entries()) {
     if (arg === "--wizard") return "unknown option '--wizard'"
     const [name, value = own[i + 1]] = arg.split("=", 2)
-    const values = VALUES[name!]
+    const values = VALUES.get(name!)
     if (values !== undefined && !values.includes(value ?? "")) {
       return `${name}: give one of ${values.join(", ")}`
     }

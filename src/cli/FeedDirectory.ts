@@ -6,6 +6,7 @@ import { layer } from "../node.js"
 import { CommandFailed, failed } from "./Failure.js"
 import * as Operand from "./Operand.js"
 import * as Parser from "./Parser.js"
+import * as StoredFork from "./StoredFork.js"
 
 const directoryOf = (description: string, name = "dir") =>
   Args.directory({ name, exists: "either" }).pipe(
@@ -73,7 +74,26 @@ export const attempt = (
   directory: string,
   options: Feed.OpenOptions
 ): Effect.Effect<Feed.Feed, Feed.OpenError, Scope.Scope> =>
-  Effect.provide(Feed.open({ createIfMissing: false, ...options }), layer({ directory }))
+  Effect.suspend(() => {
+    const fork = StoredFork.read(directory)
+    const given: Feed.OpenOptions = { createIfMissing: false, ...options }
+    const opened = Feed.open(fork === undefined ? given : { ...given, fork })
+    return opened.pipe(
+      // It is of a feed that was stored here before.
+      Effect.catchIf(isOfAnother, () => Feed.open(given)),
+      Effect.provide(layer({ directory })),
+      Effect.tap((feed) =>
+        Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            if (feed.fork !== undefined && fork === undefined) StoredFork.save(directory, feed.fork)
+          })
+        )
+      )
+    )
+  })
+
+const isOfAnother = (error: Feed.OpenError): boolean =>
+  error._tag === "OpenRefused" && error.reason === "bad-evidence"
 
 /** Opens the feed; it is closed with the scope. */
 export const open = (

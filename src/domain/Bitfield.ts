@@ -36,6 +36,38 @@ const leavesIn = (first: number, second: number): number =>
 
 const NODES_A_PAGE = 2 * BLOCKS_A_PAGE
 
+/** Whether all bits are set, as those of an author are in nearly all pages. Eight words at once, for the reason given below. */
+const areOnes = (words: Uint32Array): boolean => {
+  for (let i = 0; i < words.length; i += 8) {
+    const all =
+      words[i]! &
+      words[i + 1]! &
+      words[i + 2]! &
+      words[i + 3]! &
+      words[i + 4]! &
+      words[i + 5]! &
+      words[i + 6]! &
+      words[i + 7]!
+    if (all !== -1) return false
+  }
+  return true
+}
+
+/** Whether two of a tree-byte's nodes that are siblings are held, and their parent is not: no bitfield that was written says so. */
+const CONTRADICTS_ITSELF = Uint8Array.from({ length: 256 }, (_, byte) => {
+  const lacks = (left: number, parent: number, right: number) =>
+    (byte & (left | right)) === (left | right) && (byte & parent) === 0
+  return Number(lacks(128, 64, 32) || lacks(8, 4, 2) || lacks(64, 16, 4))
+})
+
+const contradictsItself = (words: Uint32Array): boolean => {
+  for (const word of words) {
+    if (word === 0 || word === 0xffffffff) continue
+    for (let rest = word; rest !== 0; rest >>>= 8) if (CONTRADICTS_ITSELF[rest & 0xff] === 1) return true
+  }
+  return false
+}
+
 /** The blocks of [start, end) came to be held, or not to be. */
 export interface HeldChange {
   readonly start: number
@@ -117,6 +149,24 @@ export class Bitfield implements HeldNodes {
       }
     }
     return end
+  }
+
+  /**
+   * Where what a loss of power left begins: `garbled`, the first block of the first page whose tree-bits contradict each other, as what a file shows
+   * where it was to grow may do; `withoutLeaf`, the first held block whose leaf is not (before `garbled`). Infinity where there is none.
+   */
+  flaws(): { readonly garbled: number; readonly withoutLeaf: number } {
+    let withoutLeaf = Number.POSITIVE_INFINITY
+    for (const k of this.pages.numbers()) {
+      const tree = this.pages.words(this.pages.tree, k)!
+      if (areOnes(tree)) continue
+      const first = k * BLOCKS_A_PAGE
+      if (contradictsItself(tree)) return { garbled: first, withoutLeaf }
+      if (withoutLeaf < first) continue
+      const found = this.nextWithoutLeaf(first, first + BLOCKS_A_PAGE)
+      if (found < first + BLOCKS_A_PAGE) withoutLeaf = found
+    }
+    return { garbled: Number.POSITIVE_INFINITY, withoutLeaf }
   }
 
   /** The first of 32 blocks that is one. */

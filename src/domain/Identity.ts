@@ -48,14 +48,17 @@ const refuse = (reason: OpenRefused["reason"], detail: string): Decision =>
 
 const corrupt = (file: string, detail: string): Decision => Either.left(new CorruptStorage({ file, detail }))
 
+/** A caller without types may give a string, of which each letter would be a byte 0. */
+const notAKey = (what: string, size: number, key: unknown): string | undefined => {
+  if (key === undefined) return undefined
+  if (!(key instanceof Uint8Array)) return `${what} is ${size} bytes in a Uint8Array, not ${typeof key}`
+  return key.length === size ? undefined : `${what} has ${size} bytes, this one has ${key.length}`
+}
+
 export const decide = (request: IdentityRequest, stored: StoredIdentity): Decision => {
   const { key, secretKey } = request
-  if (key !== undefined && key.length !== KEY_SIZE) {
-    return refuse("bad-key", `a key has ${KEY_SIZE} bytes, this one has ${key.length}`)
-  }
-  if (secretKey !== undefined && secretKey.length !== SECRET_KEY_SIZE) {
-    return refuse("bad-key", `a secret key has ${SECRET_KEY_SIZE} bytes, this one has ${secretKey.length}`)
-  }
+  const problem = notAKey("a key", KEY_SIZE, key) ?? notAKey("a secret key", SECRET_KEY_SIZE, secretKey)
+  if (problem !== undefined) return refuse("bad-key", problem)
   if (key !== undefined && secretKey !== undefined && !equals(key, publicHalf(secretKey))) {
     return refuse("wrong-secret-key", "the secret key is not this key's")
   }

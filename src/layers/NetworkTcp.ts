@@ -21,6 +21,8 @@ export interface NetworkTcpOptions {
    * the pusher is held up. 1 MiB when absent.
    */
   readonly bufferSize?: number | undefined
+  /** Connections that a listener has at a time; more are closed as they come. Absent: as many as the system gives. */
+  readonly maxConnections?: number | undefined
 }
 
 const BUFFER_SIZE = 1024 * 1024
@@ -100,11 +102,13 @@ export const make = (options: NetworkTcpOptions = {}): NetworkService => ({
       address,
       handle,
       (accept) => {
-        const { bufferSize = BUFFER_SIZE } = options
+        const { bufferSize = BUFFER_SIZE, maxConnections } = options
         const settings = { allowHalfOpen: true, noDelay: true, highWaterMark: bufferSize }
-        return net.createServer(settings, (socket) =>
+        const server = net.createServer(settings, (socket) =>
           accept(new TcpConnection(socket, nameOf(socket.remoteAddress, socket.remotePort), bufferSize))
         )
+        if (maxConnections !== undefined) server.maxConnections = maxConnections
+        return server
       },
       () => undefined
     )

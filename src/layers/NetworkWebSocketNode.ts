@@ -26,6 +26,8 @@ export interface NetworkWebSocketNodeOptions {
   readonly bufferSize?: number | undefined
   /** The longest message taken; a longer one breaks the connection. 16 MiB when absent. */
   readonly maxPayload?: number | undefined
+  /** Connections that a listener has at a time; more are closed as they come. Absent: as many as the system gives. */
+  readonly maxConnections?: number | undefined
   /** For addresses that are `secure`: `key` and `cert` to listen, `ca` and the like to connect. */
   readonly tls?: tls.SecureContextOptions | undefined
 }
@@ -127,13 +129,14 @@ const serverOf = (
   options: NetworkWebSocketNodeOptions,
   accept: (duplex: Duplex) => void
 ): http.Server | https.Server => {
-  const { bufferSize = BUFFER_SIZE, maxPayload = MAX_PAYLOAD, tls = {} } = options
+  const { bufferSize = BUFFER_SIZE, maxConnections, maxPayload = MAX_PAYLOAD, tls = {} } = options
   const needsUpgrade: http.RequestListener = (_, response) => {
     response.writeHead(426, { Upgrade: "websocket", Connection: "close" })
     response.end()
   }
   const server =
     address.secure === true ? https.createServer(tls, needsUpgrade) : http.createServer(needsUpgrade)
+  if (maxConnections !== undefined) server.maxConnections = maxConnections
   const webSockets = new WebSocketServer({
     server,
     maxPayload,

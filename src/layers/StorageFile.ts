@@ -18,7 +18,7 @@ import { type FeedFiles, type Read, Storage, type StorageService, type Write } f
 import { checkPath } from "./checkPath.js"
 import { attempt, attemptAsync } from "./storageFile/attempt.js"
 import { type Native, loadNative } from "./storageFile/loadNative.js"
-import { PositionalFile } from "./storageFile/PositionalFile.js"
+import { closeReadOnly, PositionalFile } from "./storageFile/PositionalFile.js"
 import { toStorageError } from "./toStorageError.js"
 
 /** Where a feed's files are. */
@@ -63,8 +63,7 @@ class FeedDirectory {
     if (!this.#open) throw new StorageError({ reason: "closed", operation: "use", file: this.locate(name) })
     let file = this.#files.get(name)
     if (file === undefined) {
-      const mode = name === "secret_key" ? 0o600 : 0o666
-      file = new PositionalFile(this.locate(name), mode, (directory) =>
+      file = new PositionalFile(this.locate(name), name === "secret_key", (directory) =>
         this.#unsyncedDirectories.add(directory)
       )
       this.#files.set(name, file)
@@ -127,9 +126,18 @@ class FeedDirectory {
     for (const directory of directories) this.#unsyncedDirectories.add(directory)
   }
 
-  close(): void {
+  /** Closes every file; what failed. */
+  close(): Array<StorageError> {
     this.#open = false
-    for (const file of this.#files.values()) file.close()
+    const failures: Array<StorageError> = []
+    for (const file of this.#files.values()) {
+      try {
+        file.close()
+      } catch (cause) {
+        failures.push(toStorageError("close", file.name, cause))
+      }
+    }
+    return failures
   }
 }
 
@@ -210,7 +218,7 @@ const syncAll = (directory: FeedDirectory, names: ReadonlyArray<FileName>) =>
         Effect.acquireUseRelease(
           attempt("sync", name, () => fs.openSync(name, "r")),
           (fd) => attemptAsync("sync", name, (done) => fs.fsync(fd, done)),
-          (fd) => Effect.sync(() => fs.closeSync(fd))
+          (fd) => Effect.sync(() => closeReadOnly(fd))
         )
       )
       return Effect.all([...flushFiles, ...flushDirectories], {
@@ -232,6 +240,15 @@ const feedFiles = (directory: FeedDirectory): FeedFiles => ({
   sync: (files) => syncAll(directory, files)
 })
 
+/**
+ * The files are no longer ours, whatever the system says of it, and a finalizer has nobody to tell: a failure is logged. What was synced is
+ * not concerned; what was not may be lost, on file systems that store as late as this.
+ */
+const closeAll = (directory: FeedDirectory): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    Effect.forEach(directory.close(), (failure) => Effect.logWarning(failure.message), { discard: true })
+  )
+
 export const make = (options: StorageFileOptions): Effect.Effect<StorageService> =>
   Effect.map(loadNative, (native) => ({
     open: (feedPath: string): Effect.Effect<FeedFiles, StorageError, Scope.Scope> =>
@@ -244,7 +261,7 @@ export const make = (options: StorageFileOptions): Effect.Effect<StorageService>
                 path.resolve(options.locate?.(file, feedPath) ?? path.join(options.directory, feedPath, file))
               )
           ),
-          (directory) => Effect.sync(() => directory.close())
+          closeAll
         )
       ).pipe(Effect.map(feedFiles))
   }))

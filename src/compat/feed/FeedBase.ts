@@ -103,6 +103,8 @@ export class FeedBase extends EventEmitter {
     this.key = (isKey ? bytesOf(key) : null) ?? bytesOf(given.key)
     this.discoveryKey = this.key && discoveryKeyOf(this.key)
     this.secretKey = bytesOf(given.secretKey)
+    // So that who prints all properties of a feed prints no secret.
+    Object.defineProperty(this, "secretKey", { enumerable: false })
     this.writable = Boolean(given.writable)
     this.allowPush = Boolean(given.allowPush)
     this.eagerUpdate = Boolean(given.eagerUpdate)
@@ -290,6 +292,13 @@ export class FeedBase extends EventEmitter {
     this.ifAvailable.destroy()
     if (this.#scope !== undefined) fork(Scope.close(this.#scope, Exit.void))
     process.nextTick(() => this.tell("close"))
+  }
+
+  /** What is printed of it, as data: not its files, nor its secret key. */
+  toJSON(): Record<string, unknown> {
+    const { byteLength, length, opened, sparse, writable } = this
+    const [key, discoveryKey] = [this.key, this.discoveryKey].map((bytes) => bytes?.toString("hex") ?? null)
+    return { key, discoveryKey, opened, sparse, writable, length, byteLength, peers: this.peers.length }
   }
 
   /** What the peer prints. */

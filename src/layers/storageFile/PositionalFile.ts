@@ -17,6 +17,9 @@ const TRUSTED_LENGTH = 64 * 1024
 const SLAB_BELOW = 4 * 1024
 const SLAB_SIZE = 16 * 1024
 
+/** To be read and written by the owner alone. */
+const PRIVATE = 0o600
+
 let slab = new Uint8Array(0)
 let slabUsed = 0
 
@@ -41,7 +44,8 @@ export class PositionalFile {
 
   constructor(
     readonly name: string,
-    readonly mode: number,
+    /** For its owner alone: mode 0600, whatever it had before it is written. */
+    readonly isPrivate: boolean,
     /** Told of each directory that gained an entry. */
     readonly onNewEntry: (directory: string) => void
   ) {}
@@ -66,10 +70,14 @@ export class PositionalFile {
         this.onNewEntry(path.dirname(name))
       }
     }
-    if (!fs.existsSync(this.name)) this.onNewEntry(directory)
-    const fd = fs.openSync(this.name, fs.constants.O_RDWR | fs.constants.O_CREAT, this.mode)
-    this.close()
+    const isNew = !fs.existsSync(this.name)
+    if (isNew) this.onNewEntry(directory)
+    const mode = this.isPrivate ? PRIVATE : 0o666
+    const fd = fs.openSync(this.name, fs.constants.O_RDWR | fs.constants.O_CREAT, mode)
+    const before = this.#fd
     this.#fd = fd
+    if (before !== undefined) closeReadOnly(before)
+    if (this.isPrivate && !isNew) makePrivate(fd)
     this.#canWrite = true
     return fd
   }
@@ -133,10 +141,33 @@ export class PositionalFile {
     if (size < this.size()) fs.ftruncateSync(this.writable(), size)
   }
 
+  /** The descriptor is gone whether or not this throws: a second try could close somebody else's. */
   close(): void {
-    if (this.#fd !== undefined) fs.closeSync(this.#fd)
+    const fd = this.#fd
     this.#fd = undefined
     this.#canWrite = false
+    if (fd !== undefined) fs.closeSync(fd)
+  }
+}
+
+/**
+ * Takes from others what they may do with a file that was there before. Somebody else's file cannot be made private, and gets no secret; a file
+ * system that knows no modes keeps none.
+ */
+const makePrivate = (fd: number): void => {
+  try {
+    fs.fchmodSync(fd, PRIVATE)
+  } catch (error) {
+    if (fs.fstatSync(fd).uid !== process.getuid?.()) throw error
+  }
+}
+
+/** Nothing was written by it that its end could fail to store. */
+export const closeReadOnly = (fd: number): void => {
+  try {
+    fs.closeSync(fd)
+  } catch {
+    // The kernel has taken it back all the same.
   }
 }
 
@@ -167,7 +198,10 @@ const gather = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
 
 const writeFully = (fd: number, bytes: Uint8Array, offset: number): void => {
   for (let done = 0; done < bytes.length;) {
-    done += fs.writeSync(fd, bytes, done, bytes.length - done, offset + done)
+    const count = fs.writeSync(fd, bytes, done, bytes.length - done, offset + done)
+    // No file system should; one that did would be asked for ever.
+    if (count === 0) throw new Error("nothing was written, and no error given")
+    done += count
   }
 }
 
