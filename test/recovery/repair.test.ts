@@ -450,6 +450,30 @@ it.scoped("a dry run tells what a repair does, stores nothing and takes no lock"
   })
 )
 
+it.scoped("a finalized feed, whose key is the hash of its roots, is mended too", () =>
+  Effect.gen(function* () {
+    const storage = yield* StorageMemory.make
+    const feed = yield* openOn(storage, { static: true })
+    yield* feed.appendBatch(Array.from({ length: 13 }, (_, i) => text(`block ${i}`)))
+    const key = yield* feed.finalize
+    yield* feed.close
+    const image = yield* takeImage(storage)
+    expect(yield* repairOn(storage)).toMatchObject({ changed: false, length: 13, blocks: { kept: 13 } })
+    const damaged = yield* plant({ ...zeroed(image, "tree", entryOf(7), entryOf(8)), bitfield: none })
+    expect(yield* repairOn(damaged)).toMatchObject({
+      key,
+      length: 13,
+      claimedLength: 13,
+      blocks: { found: 13 }
+    })
+    expect(same(image, yield* takeImage(damaged))).toEqual([])
+    const other = byteOf(image, "key", 3)
+    const refusing = yield* plant(other)
+    expect(yield* Effect.flip(repairOn(refusing))).toMatchObject({ _tag: "CorruptStorage", file: "key" })
+    expect(same(other, yield* takeImage(refusing))).toEqual([])
+  })
+)
+
 it.scoped("a repair that fails at any write is done by the next one", () =>
   Effect.gen(function* () {
     const { images } = yield* author

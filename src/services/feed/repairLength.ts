@@ -47,9 +47,13 @@ export const findLongest = (
         if (tip !== undefined) return tip
       }
     }
-    // A finalized feed has no signature: its key is the hash of its roots.
-    const isUnsigned = known.length === 0 && signed === 0 && claims.bits > 0
-    return (isUnsigned ? yield* proveWithDerived(core, claims.bits, derived) : undefined) ?? known
+    if (known.length > 0 || signed > 0) return known
+    // A finalized feed has no signature: its key is the hash of its roots. As long as the bits say, or the tree.
+    for (const length of new Set([claims.bits, Math.ceil(claims.treeEnd / 2)])) {
+      const tip = length > 0 ? yield* proveWithDerived(core, length, derived) : undefined
+      if (tip !== undefined) return tip
+    }
+    return known
   })
 
 /** The log of `length` blocks, if its signature fits roots that are stored or can be derived. */
