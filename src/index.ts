@@ -2,6 +2,7 @@
  * effect-hypercore: what runs anywhere. Layers that need Node are in `effect-hypercore/node`.
  */
 export * as Feed from "./services/Feed.js"
+export * as Fork from "./services/Fork.js"
 export { Crypto, type CryptoService, type KeyPair } from "./services/Crypto.js"
 export {
   type Address,

@@ -65,8 +65,9 @@ const MAY_IMPORT: Record<string, ReadonlyArray<string>> = {
   services: ["services", "domain"],
   layers: ["layers", "services", "domain"],
   compat: ["compat", "layers", "entry"],
+  testing: ["testing", "layers", "services", "domain"],
   cli: ["cli", "layers", "services", "domain", "entry"],
-  entry: ["entry", "layers", "services", "domain", "compat"]
+  entry: ["entry", "layers", "services", "domain", "compat", "testing"]
 }
 
 const direction: Rule = (all) =>

@@ -142,6 +142,11 @@ it.each(scenarios.map((scenario) => [scenario.name, scenario] as const))("%s", (
             expected.heldSha256 ?? expected.sha256
           ])
         }
+        // Whatever its history, files that are sound are left as they are.
+        const repaired = yield* Feed.repair({ key: (yield* keyPairOf(scenario)).publicKey }).pipe(
+          Effect.provide(layer({ directory }))
+        )
+        expect(repaired).toMatchObject({ changed: false, blocks: { kept: result.state.have } })
       })
     )
   )

@@ -11,11 +11,14 @@ import { stripVTControlCharacters } from "node:util"
 import manifest from "../../package.json" with { type: "json" }
 import * as append from "./commands/append.js"
 import * as audit from "./commands/audit.js"
+import * as backup from "./commands/backup.js"
 import * as cat from "./commands/cat.js"
 import * as clone from "./commands/clone.js"
 import * as create from "./commands/create.js"
 import * as get from "./commands/get.js"
 import * as info from "./commands/info.js"
+import * as repair from "./commands/repair.js"
+import * as restore from "./commands/restore.js"
 import * as serve from "./commands/serve.js"
 import * as tail from "./commands/tail.js"
 import * as verify from "./commands/verify.js"
@@ -46,6 +49,9 @@ const hypercore = Command.make("hypercore").pipe(
     info.info,
     verify.verify,
     audit.audit,
+    repair.repair,
+    backup.backup,
+    restore.restore,
     serve.serve,
     clone.clone,
     tail.tail
@@ -60,6 +66,9 @@ const PAGES = [
   HelpPage.make(info.info, info.examples),
   HelpPage.make(verify.verify, verify.examples),
   HelpPage.make(audit.audit, audit.examples),
+  HelpPage.make(repair.repair, repair.examples),
+  HelpPage.make(backup.backup, backup.examples),
+  HelpPage.make(restore.restore, restore.examples),
   HelpPage.make(serve.serve, serve.examples),
   HelpPage.make(clone.clone, clone.examples),
   HelpPage.make(tail.tail, tail.examples)
@@ -73,6 +82,9 @@ const FLAGS = new Set([
   "--no-progress",
   "--json",
   "--read-only",
+  "--dry-run",
+  "--as-reader",
+  "--with-secret-key",
   "--live"
 ])
 

@@ -6,15 +6,19 @@ import { layer } from "../node.js"
 import { CommandFailed, failed } from "./Failure.js"
 import * as Operand from "./Operand.js"
 import * as Parser from "./Parser.js"
+import * as StoredFork from "./StoredFork.js"
 
-const directoryOf = (description: string) =>
-  Args.directory({ name: "dir", exists: "either" }).pipe(
+const directoryOf = (description: string, name = "dir") =>
+  Args.directory({ name, exists: "either" }).pipe(
     Args.withDescription(description),
     Args.mapEffect(Parser.forArgument(Operand.parse))
   )
 
 /** The argument `<dir>`. Whether there is a feed is for opening to say. */
 export const directory = directoryOf("The feed's directory.")
+
+/** The argument `<name>`, of a directory that is another's copy, or is to be. */
+export const directoryNamed = (name: string, description: string) => directoryOf(description, name)
 
 /** The arguments `<dir>...`, at least one. */
 export const directories = directoryOf("The feeds' directories.").pipe(Args.atLeast(1))
@@ -70,7 +74,26 @@ export const attempt = (
   directory: string,
   options: Feed.OpenOptions
 ): Effect.Effect<Feed.Feed, Feed.OpenError, Scope.Scope> =>
-  Effect.provide(Feed.open({ createIfMissing: false, ...options }), layer({ directory }))
+  Effect.suspend(() => {
+    const fork = StoredFork.read(directory)
+    const given: Feed.OpenOptions = { createIfMissing: false, ...options }
+    const opened = Feed.open(fork === undefined ? given : { ...given, fork })
+    return opened.pipe(
+      // It is of a feed that was stored here before.
+      Effect.catchIf(isOfAnother, () => Feed.open(given)),
+      Effect.provide(layer({ directory })),
+      Effect.tap((feed) =>
+        Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            if (feed.fork !== undefined && fork === undefined) StoredFork.save(directory, feed.fork)
+          })
+        )
+      )
+    )
+  })
+
+const isOfAnother = (error: Feed.OpenError): boolean =>
+  error._tag === "OpenRefused" && error.reason === "bad-evidence"
 
 /** Opens the feed; it is closed with the scope. */
 export const open = (

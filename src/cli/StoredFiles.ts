@@ -29,7 +29,11 @@ export const lacksSecretKey = (directory: string): Effect.Effect<boolean, never,
 
 const FILES: ReadonlyArray<FileName> = ["key", "secret_key", "tree", "signatures", "bitfield", "data"]
 
-/** Removes a feed that was just made and holds nothing, with its directory if nothing else is in it. */
+/** Whether any file of a feed is there, be it empty. */
+export const isAny = (directory: string): Effect.Effect<boolean> =>
+  Effect.sync(() => FILES.some((file) => fs.existsSync(path.join(directory, file))))
+
+/** Removes a feed that was just made and holds nothing that is not elsewhere, with its directory if nothing else is in it. */
 export const discard = (directory: string): Effect.Effect<void> =>
   Effect.ignore(
     Effect.try(() => {

@@ -5,12 +5,14 @@ import type {
   BlockUnavailable,
   CorruptStorage,
   FeedClosed,
+  ForkDetected,
   InvalidProof,
   InvalidSignature,
   NetworkError,
   NotWritable,
   OpenRefused,
   ProtocolError,
+  StaleWriter,
   StorageError,
   WriteRefused
 } from "../index.js"
@@ -26,12 +28,14 @@ type TypedError =
   | BlockUnavailable
   | CorruptStorage
   | FeedClosed
+  | ForkDetected
   | InvalidProof
   | InvalidSignature
   | NetworkError
   | NotWritable
   | OpenRefused
   | ProtocolError
+  | StaleWriter
   | StorageError
   | WriteRefused
 
@@ -41,6 +45,7 @@ export interface Words {
   readonly outOfRange?: string
   readonly noPeerHasIt?: string
   readonly invalidSignature?: string
+  readonly forked?: string
   readonly badArgument?: string
   readonly closed?: string
 }
@@ -91,6 +96,9 @@ const messageOf = (error: TypedError, words: Words): string => {
       return proofMessage(error)
     case "InvalidSignature":
       return words.invalidSignature ?? "Remote signature could not be verified"
+    case "ForkDetected":
+      // To the peer, another history is a signature that does not fit.
+      return words.forked ?? "Remote signature could not be verified"
     case "StorageError":
       return error.reason === "locked" ? "ELOCKED: File is locked" : (causeMessage(error) ?? error.message)
     default:

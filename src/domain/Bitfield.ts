@@ -36,11 +36,49 @@ const leavesIn = (first: number, second: number): number =>
 
 const NODES_A_PAGE = 2 * BLOCKS_A_PAGE
 
+/** Whether all bits are set, as those of an author are in nearly all pages. Eight words at once, for the reason given below. */
+const areOnes = (words: Uint32Array): boolean => {
+  for (let i = 0; i < words.length; i += 8) {
+    const all =
+      words[i]! &
+      words[i + 1]! &
+      words[i + 2]! &
+      words[i + 3]! &
+      words[i + 4]! &
+      words[i + 5]! &
+      words[i + 6]! &
+      words[i + 7]!
+    if (all !== -1) return false
+  }
+  return true
+}
+
+/** Whether two of a tree-byte's nodes that are siblings are held, and their parent is not: no bitfield that was written says so. */
+const CONTRADICTS_ITSELF = Uint8Array.from({ length: 256 }, (_, byte) => {
+  const lacks = (left: number, parent: number, right: number) =>
+    (byte & (left | right)) === (left | right) && (byte & parent) === 0
+  return Number(lacks(128, 64, 32) || lacks(8, 4, 2) || lacks(64, 16, 4))
+})
+
+const contradictsItself = (words: Uint32Array): boolean => {
+  for (const word of words) {
+    if (word === 0 || word === 0xffffffff) continue
+    for (let rest = word; rest !== 0; rest >>>= 8) if (CONTRADICTS_ITSELF[rest & 0xff] === 1) return true
+  }
+  return false
+}
+
 /** The blocks of [start, end) came to be held, or not to be. */
 export interface HeldChange {
   readonly start: number
   readonly end: number
   readonly held: boolean
+}
+
+/** Bits that are only in the one, or only in the other, of two bitfields. */
+export interface BitCounts {
+  readonly found: number
+  readonly lost: number
 }
 
 export class Bitfield implements HeldNodes {
@@ -111,6 +149,24 @@ export class Bitfield implements HeldNodes {
       }
     }
     return end
+  }
+
+  /**
+   * Where what a loss of power left begins: `garbled`, the first block of the first page whose tree-bits contradict each other, as what a file shows
+   * where it was to grow may do; `withoutLeaf`, the first held block whose leaf is not (before `garbled`). Infinity where there is none.
+   */
+  flaws(): { readonly garbled: number; readonly withoutLeaf: number } {
+    let withoutLeaf = Number.POSITIVE_INFINITY
+    for (const k of this.pages.numbers()) {
+      const tree = this.pages.words(this.pages.tree, k)!
+      if (areOnes(tree)) continue
+      const first = k * BLOCKS_A_PAGE
+      if (contradictsItself(tree)) return { garbled: first, withoutLeaf }
+      if (withoutLeaf < first) continue
+      const found = this.nextWithoutLeaf(first, first + BLOCKS_A_PAGE)
+      if (found < first + BLOCKS_A_PAGE) withoutLeaf = found
+    }
+    return { garbled: Number.POSITIVE_INFINITY, withoutLeaf }
   }
 
   /** The first of 32 blocks that is one. */
@@ -248,6 +304,58 @@ export class Bitfield implements HeldNodes {
       }
     }
     return changes
+  }
+
+  /** How many have-bits (`blocks`) and tree-bits (`nodes`) are only in `other` (`found`), or only in this one (`lost`). */
+  differences(other: Bitfield): { readonly blocks: BitCounts; readonly nodes: BitCounts } {
+    const blocks = { found: 0, lost: 0 }
+    const nodes = { found: 0, lost: 0 }
+    this.#eachByte(other, (section, _at, before, after) => {
+      const counts = section === this.pages.have ? blocks : nodes
+      counts.found += ONES_IN_BYTE[after & ~before]!
+      counts.lost += ONES_IN_BYTE[before & ~after]!
+    })
+    return { blocks, nodes }
+  }
+
+  /** Makes each have-bit and tree-bit what it is in `other`. Leaves the index as it is. */
+  take(other: Bitfield): void {
+    this.#eachByte(other, (section, at, _before, after) => void this.pages.setByte(section, at, after))
+  }
+
+  /** Copies from `other` what is not of a log of `length` blocks: have-bits, and nodes, also those that reach beyond it. */
+  copyBeyond(other: Bitfield, length: number): void {
+    const { have, tree } = this.pages
+    new Bitfield().#eachByte(other, ({ start }, at, _before, after) => {
+      if (start === have.start) {
+        const copied = after & ~maskWithin(at, 0, length)
+        if (copied !== 0) this.pages.setByte(have, at, this.pages.byte(have, at) | copied)
+        return
+      }
+      let copied = 0
+      for (let bit = 0; bit < 8; bit++) {
+        if (FlatTree.endBlock((8 * at + bit) as FlatTree.Position) > length) copied |= after & (128 >> bit)
+      }
+      if (copied !== 0) this.pages.setByte(tree, at, this.pages.byte(tree, at) | copied)
+    })
+  }
+
+  /** Calls `visit` with each byte of have-bits and tree-bits that differs from `other`'s. */
+  #eachByte(
+    other: Bitfield,
+    visit: (section: BitfieldPages["have"], at: number, before: number, after: number) => void
+  ): void {
+    const numbers = new Set([...this.pages.numbers(), ...other.pages.numbers()])
+    for (const k of [...numbers].sort((a, b) => a - b)) {
+      for (const name of ["have", "tree"] as const) {
+        const section = this.pages[name]
+        for (let at = k * section.size; at < (k + 1) * section.size; at++) {
+          const before = this.pages.byte(section, at)
+          const after = other.pages.byte(section, at)
+          if (before !== after) visit(section, at, before, after)
+        }
+      }
+    }
   }
 
   /** Takes over the bits of `other`, which is not used any more. */

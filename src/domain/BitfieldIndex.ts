@@ -9,7 +9,7 @@
  * peer's values depend on history: a change climbs only until a byte stays as it was, and only below
  * the end of the pages that existed at that moment.
  */
-import type { BitfieldPages } from "./BitfieldPages.js"
+import { BitfieldPages, PAGE_SIZE } from "./BitfieldPages.js"
 import * as FlatTree from "./FlatTree.js"
 
 const MIXED = 1
@@ -45,4 +45,40 @@ export const rebuild = (pages: BitfieldPages): void => {
       if (value !== 0) update(pages, i, value)
     }
   }
+}
+
+/** Old pages have half the index that they need, which says nothing. */
+const isWhole = (pages: BitfieldPages): boolean => pages.pageSize === PAGE_SIZE
+
+/**
+ * Whether the index's byte for the have-bytes around `at` says what they are: where it does not, one of the two is damaged. Says nothing
+ * of old pages.
+ */
+export const agrees = (pages: BitfieldPages, at: number): boolean => {
+  if (!isWhole(pages)) return true
+  const first = at - (at % 4)
+  let byte = 0
+  for (let i = 0; i < 4; i++) byte = (byte << 2) | pairOfByte(pages.byte(pages.have, first + i))
+  return byte === pages.byte(pages.index, FlatTree.leaf(first / 4))
+}
+
+/** Whether the whole index is what the have-bits make it. Says nothing of old pages. */
+export const isSound = (pages: BitfieldPages): boolean => {
+  if (!isWhole(pages)) return true
+  const derived = new BitfieldPages(pages.pageSize)
+  if (pages.count > 0) derived.touch(pages.count - 1)
+  for (const k of pages.numbers()) {
+    for (let at = k * pages.have.size; at < (k + 1) * pages.have.size; at++) {
+      const value = pages.byte(pages.have, at)
+      if (value !== 0) derived.setByte(derived.have, at, value)
+    }
+  }
+  rebuild(derived)
+  const numbers = new Set([...pages.numbers(), ...derived.numbers()])
+  for (const k of numbers) {
+    for (let at = k * pages.index.size; at < (k + 1) * pages.index.size; at++) {
+      if (pages.byte(pages.index, at) !== derived.byte(derived.index, at)) return false
+    }
+  }
+  return true
 }

@@ -48,6 +48,9 @@ export class BitfieldPages {
   // A Map, not an array: a sparse feed may know blocks 2^40 apart.
   readonly #pages = new Map<number, Uint8Array>()
   readonly #dirty = new Set<number>()
+  /** Those of them whose have-bits changed, and whose tree-bits did. */
+  readonly #dirtyHave = new Set<number>()
+  readonly #dirtyTree = new Set<number>()
   #numbers: ReadonlyArray<number> | undefined
 
   constructor(readonly pageSize: number = PAGE_SIZE) {
@@ -72,8 +75,19 @@ export class BitfieldPages {
     this.#pages.clear()
     for (const [k, page] of other.#pages) this.#pages.set(k, page)
     this.count = other.count
-    this.#dirty.clear()
+    this.clean()
     this.#numbers = undefined
+  }
+
+  /** The same pages as others, which are to be stored yet. */
+  copy(): BitfieldPages {
+    const copy = new BitfieldPages(this.pageSize)
+    for (const [k, page] of this.#pages) {
+      copy.#pages.set(k, page.slice())
+      copy.#dirty.add(k)
+    }
+    copy.count = this.count
+    return copy
   }
 
   /** Counts page `k` as touched, which lets the index reach as far. */
@@ -127,6 +141,8 @@ export class BitfieldPages {
     if (page[i] === value) return false
     page[i] = value
     this.#dirty.add(k)
+    if (section === this.have) this.#dirtyHave.add(k)
+    else if (section === this.tree) this.#dirtyTree.add(k)
     return true
   }
 
@@ -149,7 +165,23 @@ export class BitfieldPages {
 
   /** Pages changed since the last `clean`, upwards, as the bytes to store at `offset` after the file's header. */
   dirty(): ReadonlyArray<Piece> {
-    return [...this.#dirty]
+    return this.#pieces(this.#dirty)
+  }
+
+  /** Of the changed pages, those have-bits that changed. */
+  dirtyHaves(): ReadonlyArray<Piece> {
+    return this.#pieces(this.#dirtyHave).map(({ offset, bytes }) => ({
+      offset,
+      bytes: bytes.subarray(0, HAVE_BYTES)
+    }))
+  }
+
+  get hasDirtyTree(): boolean {
+    return this.#dirtyTree.size > 0
+  }
+
+  #pieces(numbers: ReadonlySet<number>): ReadonlyArray<Piece> {
+    return [...numbers]
       .sort((a, b) => a - b)
       .map((k) => ({ offset: k * this.pageSize, bytes: this.#pages.get(k)! }))
   }
@@ -157,5 +189,7 @@ export class BitfieldPages {
   /** The dirty pages have been stored. */
   clean(): void {
     this.#dirty.clear()
+    this.#dirtyHave.clear()
+    this.#dirtyTree.clear()
   }
 }

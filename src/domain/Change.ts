@@ -2,6 +2,7 @@
  * A change of a feed, complete and checked: what `commit` applies, and the only thing it applies.
  * Whoever makes one has verified it; `commit` only stores it, in an order that survives a crash anywhere.
  */
+import type { Bitfield } from "./Bitfield.js"
 import { allocate } from "./Bytes.js"
 import type { FeedEvent, Origin } from "./FeedEvent.js"
 import type { Position } from "./FlatTree.js"
@@ -28,6 +29,8 @@ export type BitChange =
   | { readonly _tag: "ForgetFrom"; readonly position: Position }
   /** every bit that is not of a log of `length` blocks, forgotten (recovery) */
   | { readonly _tag: "ForgetBeyond"; readonly length: number }
+  /** have-bits and tree-bits as `bits` has them, each that is set and each that is not (repair) */
+  | { readonly _tag: "Take"; readonly bits: Bitfield }
   /** the index part derived anew (recovery) */
   | { readonly _tag: "Reindex" }
 

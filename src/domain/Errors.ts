@@ -3,6 +3,7 @@
  * within a tag, `reason` says which case it is. All are schemas, so that they cross a wire or a log.
  */
 import { Schema } from "effect"
+import * as Evidence from "./Evidence.js"
 
 const counts = Schema.Number
 
@@ -49,7 +50,8 @@ export class OpenRefused extends Schema.TaggedError<OpenRefused>()("OpenRefused"
     "bad-key",
     "lost-key",
     "signing-failed",
-    "bad-path"
+    "bad-path",
+    "bad-evidence"
   ),
   detail: Schema.String
 }) {
@@ -83,20 +85,57 @@ const NOT_WRITABLE = {
   "no-secret-key": "this feed is not writable: its secret key is not here",
   "read-only": "this feed was opened read-only",
   finalized: "this feed is finalized: nothing can be added to it",
-  "signing-failed": "the signature could not be made"
+  "signing-failed": "the signature could not be made",
+  "signed-length-unknown": "the record of the longest signed log could not be asked"
 } as const
 
 /**
- * The feed cannot be written: it has no secret key, was opened read-only, or is static and finalized; or its key did not sign this once,
- * with why in `cause`.
+ * The feed cannot be written: it has no secret key, was opened read-only, or is static and finalized; or its key did not sign this
+ * once, or the record of signed lengths could not be asked, with why in `cause`.
  */
 export class NotWritable extends Schema.TaggedError<NotWritable>()("NotWritable", {
-  reason: Schema.Literal("no-secret-key", "read-only", "finalized", "signing-failed"),
+  reason: Schema.Literal(
+    "no-secret-key",
+    "read-only",
+    "finalized",
+    "signing-failed",
+    "signed-length-unknown"
+  ),
   cause: Schema.optional(Schema.Defect)
 }) {
   override get message(): string {
     const detail = this.cause instanceof Error ? `: ${this.cause.message}` : ""
     return `${NOT_WRITABLE[this.reason]}${detail}`
+  }
+}
+
+/**
+ * The key has signed two logs of which neither continues the other: whoever holds it lost its memory, or lies. `evidence` shows it to
+ * anyone who has the public key (`Fork.verify`). What the feed holds stays as it is; nothing is added to it that may be of the other branch, and its owner signs no more.
+ */
+export class ForkDetected extends Schema.TaggedError<ForkDetected>()("ForkDetected", {
+  evidence: Evidence.schema
+}) {
+  override get message(): string {
+    const [a, b] = this.evidence.logs
+    return `the feed's key has signed two histories: a log of ${a.length} blocks and one of ${b.length} contradict each other`
+  }
+}
+
+/**
+ * The log is longer elsewhere: to append here would sign a second history. It can be appended to again once it has caught up, which it
+ * does by itself while a peer has what is missing.
+ */
+export class StaleWriter extends Schema.TaggedError<StaleWriter>()("StaleWriter", {
+  /** Blocks in the log here. */
+  length: counts,
+  /** Blocks in the longest log that the key is known to have signed. */
+  signedLength: counts
+}) {
+  override get message(): string {
+    return this.signedLength > this.length
+      ? `a log of ${this.signedLength} blocks was signed elsewhere, and here are ${this.length}: catch up first`
+      : `some of the ${this.signedLength} blocks that were signed elsewhere are not here yet: catch up first`
   }
 }
 

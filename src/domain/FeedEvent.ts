@@ -1,3 +1,5 @@
+import type { Evidence } from "./Evidence.js"
+
 /** What happened to a feed, told after it is as durable as the feed promises. */
 export type FeedEvent =
   /** The log grew, by our append or by a proof of a longer one. */
@@ -10,6 +12,10 @@ export type FeedEvent =
   | { readonly _tag: "Clear"; readonly start: number; readonly end: number }
   /** All blocks from 0 to `length` are held. */
   | { readonly _tag: "Sync"; readonly length: number }
+  /** The key has signed a second history, as the evidence shows. Told once. */
+  | { readonly _tag: "Fork"; readonly evidence: Evidence }
+  /** A log of `signedLength` blocks, longer than the one here, was signed elsewhere: nothing is appended until it is here. */
+  | { readonly _tag: "Stale"; readonly signedLength: number }
   /** The feed was closed; nothing follows. */
   | { readonly _tag: "Close" }
 

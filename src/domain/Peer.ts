@@ -38,6 +38,8 @@ export interface PeerOptions {
   readonly download: boolean
   readonly upload: boolean
   readonly ack: boolean
+  /** Begin to ask for blocks when the author's log is found to be longer elsewhere. Default true. */
+  readonly catchUp?: boolean
   /** Blocks that were not asked for are stored too. */
   readonly allowPush: boolean
   readonly mostRequests: number | undefined
@@ -211,12 +213,18 @@ export class Peer {
     }
   }
 
-  /** A request is sent. */
-  requested(index: number, hash: boolean, bytes: number, now: number): void {
+  /** Whether the request of a leaf or a byte that was sent as the `number`th may still be answered. */
+  isAwaited(number: number): boolean {
+    return this.#lookups.has(number)
+  }
+
+  /** A request is sent; answers its number. */
+  requested(index: number, hash: boolean, bytes: number, now: number): number {
     const sent = { index, hash, bytes, at: now, number: ++this.#sent }
     if (isLookup(sent)) this.#lookups.set(sent.number, sent)
     else this.#inFlight.set(index, sent)
     if (this.free <= 0) this.#fullAt = this.#sent
+    return sent.number
   }
 
   /**
@@ -290,6 +298,9 @@ export class Peer {
   #unhave(start: number, length: number): ReadonlyArray<Action> {
     if (start === 0 && length >= this.remoteLength) this.remoteLength = 0
     this.#setKnown(start, Math.min(start + length, MOST_BLOCKS), false)
+    for (const { bytes, index, number } of this.#lookups.values()) {
+      if (bytes === 0 && index >= start && index < start + length) this.#lookups.delete(number)
+    }
     const released: Array<Action> = []
     for (const index of this.#inFlight.keys()) {
       if (index < start || index >= start + length) continue

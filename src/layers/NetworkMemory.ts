@@ -53,6 +53,11 @@ export interface SimulationOptions {
    * breaks is heard by one side only, as in `vanish`.
    */
   readonly cuts?: { readonly meanBytes: number; readonly silent?: number } | undefined
+  /**
+   * Somebody changes what passes, every `meanBytes` in the mean, in each direction of each connection: a byte is changed, or a piece is lost,
+   * repeated, or passed by the next.
+   */
+  readonly adversary?: { readonly meanBytes: number } | undefined
 }
 
 export interface SimulatedNet {
@@ -68,6 +73,10 @@ export interface SimulatedNet {
   /** Breaks the connection that this is an end of: both ends fail with `reset`, and what is under way is lost. */
   readonly cut: (connection: Connection) => Effect.Effect<void>
   readonly cutAll: Effect.Effect<void>
+  /** The adversary goes, for good. What it did to a connection may stay with that: no message is authenticated, only blocks are. */
+  readonly calm: Effect.Effect<void>
+  /** How often the adversary has changed something. */
+  readonly tampered: Effect.Effect<number>
   /** The host of this end is gone: the end fails with `reset`, and the other hears nothing, ever, though it may push until its buffer is full. */
   readonly vanish: (connection: Connection) => Effect.Effect<void>
 }
@@ -81,7 +90,15 @@ const toMillis = (latency: NonNullable<SimulationOptions["latency"]>): readonly 
 
 /** A net without hosts. Its connections and timers end with the scope. */
 export const make = (options: SimulationOptions): Effect.Effect<SimulatedNet, never, Scope.Scope> => {
-  const { bandwidth = Infinity, bufferSize = BUFFER_SIZE, cuts, latency = 0, seed, splitting } = options
+  const {
+    adversary,
+    bandwidth = Infinity,
+    bufferSize = BUFFER_SIZE,
+    cuts,
+    latency = 0,
+    seed,
+    splitting
+  } = options
   return Effect.map(
     Simulated.SimulatedNet.make({
       seed,
@@ -91,7 +108,8 @@ export const make = (options: SimulationOptions): Effect.Effect<SimulatedNet, ne
         bandwidth: bandwidth / 1000,
         pieces: splitting === undefined ? undefined : [splitting.min ?? 1, splitting.max ?? 1024 * 1024]
       },
-      cuts: cuts === undefined ? undefined : { silent: 0, ...cuts }
+      cuts: cuts === undefined ? undefined : { silent: 0, ...cuts },
+      adversary
     }),
     (net): SimulatedNet => ({
       host: (name) => net.host(name),
@@ -99,6 +117,8 @@ export const make = (options: SimulationOptions): Effect.Effect<SimulatedNet, ne
       heal: Effect.sync(() => net.heal()),
       cut: (connection) => Effect.sync(() => net.endOf(connection).link.cut()),
       cutAll: Effect.sync(() => net.cutAll()),
+      calm: Effect.sync(() => net.calm()),
+      tampered: Effect.sync(() => net.tampered),
       vanish: (connection) =>
         Effect.sync(() => {
           const end = net.endOf(connection)

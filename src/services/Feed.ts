@@ -7,6 +7,7 @@
 import { Chunk, Effect, Either, type Exit, Redacted, type Scope, Sink, Stream } from "effect"
 import { isClaim } from "../domain/ClaimShape.js"
 import { BadArgument, FeedClosed, type InvalidSignature, StorageError } from "../domain/Errors.js"
+import type { Evidence } from "../domain/Evidence.js"
 import type { FeedEvent, Origin } from "../domain/FeedEvent.js"
 import type { TreeNode } from "../domain/Node.js"
 import type { Claim, Proof } from "../domain/Proof.js"
@@ -20,7 +21,7 @@ import { close } from "./feed/close.js"
 import { type DownloadError, type DownloadOptions, download } from "./feed/download.js"
 import { events, unsafeListen } from "./feed/events.js"
 import { type FinalizeError, finalize } from "./feed/finalize.js"
-import { type FeedCore, isAuthor, isStatic, withCore } from "./feed/FeedCore.js"
+import { type FeedCore, isStatic, isWritable, signedLength, withCore } from "./feed/FeedCore.js"
 import { type BatchOptions, type GetError, type WaitOptions, get, getBatch, head } from "./feed/get.js"
 import { downloaded, has } from "./feed/has.js"
 import { type CoreOptions, type OpenError, openCore } from "./feed/open.js"
@@ -61,7 +62,21 @@ export type {
   WaitOptions
 }
 export type { AuditProgress } from "./feed/audit.js"
-export type { Durability, OnWrite } from "./feed/FeedCore.js"
+export type { Durability, OnWrite, SignedLength } from "./feed/FeedCore.js"
+export {
+  type BackupError,
+  type BackupOptions,
+  type BackupProgress,
+  type BackupReport,
+  backup
+} from "./feed/backup.js"
+export {
+  type RepairError,
+  type RepairOptions,
+  type RepairProgress,
+  type RepairReport,
+  repair
+} from "./feed/repair.js"
 
 /** How a feed is opened; `A` is what its blocks mean, `E` how that can fail. */
 export interface OpenOptions<A = Uint8Array, E = never> extends CoreOptions {
@@ -89,11 +104,18 @@ export interface Feed<A = Uint8Array, E = never> {
    * the owner cannot open such a feed; a reader, or who opens it `readOnly`, has what could be proven.
    */
   readonly claimedLength: number
+  /**
+   * Blocks in the longest log that the key is known to have signed: more than `length` in an author's feed that is stale, and must catch up
+   * before it can be appended to.
+   */
+  readonly signedLength: number
+  /** What shows that the key has signed two histories, once that is known. Nothing is appended from then on, nor taken from the other one. */
+  readonly fork: Evidence | undefined
   /** Bytes in the log, now. */
   readonly byteLength: number
   /** Whether its log is signed by its key, and may grow. False for a static feed, as soon as it is known to be one: when it has a block. */
   readonly live: boolean
-  /** Can it be appended to, now? */
+  /** Can it be appended to, now? Not in a fork, nor while it is stale. */
   readonly writable: boolean
   /** Can it be read, now? False once closed. */
   readonly readable: boolean
@@ -238,11 +260,17 @@ const make = <A, E>(core: FeedCore, encoding: ValueEncoding<A, E>): Feed<A, E> =
         return core.tip.length
       },
       claimedLength: core.claimedLength,
+      get signedLength() {
+        return signedLength(core)
+      },
+      get fork() {
+        return core.fork?.evidence
+      },
       get byteLength() {
         return core.tip.byteLength
       },
       get writable() {
-        return isAuthor(core) && !core.readOnly && !core.closed && core.broken === undefined
+        return isWritable(core)
       },
       get readable() {
         return !core.closed

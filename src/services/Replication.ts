@@ -33,7 +33,7 @@ export type AnyFeed = Feed<any, any>
 
 /** How one feed is replicated. */
 export interface FeedOptions {
-  /** Ask the other side for blocks. Default: when the feed is not writable. */
+  /** Ask the other side for blocks. Default: when the feed is not writable, or is found to be longer elsewhere. */
   readonly download?: boolean | undefined
   /** Give blocks to the other side. Default true. */
   readonly upload?: boolean | undefined
@@ -91,6 +91,7 @@ const peerOptions = (feed: AnyFeed, options: Options, own: FeedOptions) => ({
   live: options.live === true,
   ack: options.ack === true,
   download: own.download ?? options.download ?? !feed.writable,
+  catchUp: (own.download ?? options.download) !== false,
   upload: own.upload ?? options.upload ?? true,
   allowPush: own.allowPush ?? options.allowPush ?? false,
   mostRequests: own.maxRequests ?? options.maxRequests

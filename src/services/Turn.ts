@@ -34,21 +34,34 @@ class EventLoop {
     return this.#since !== undefined && now - this.#since >= LONGEST
   }
 
-  /** From now on it waits; the effect notes its turn, whoever is interrupted. */
-  watch(now: number): Effect.Effect<unknown> | undefined {
-    if (this.#since !== undefined) return undefined
-    this.#since = now
-    return this.#watched
+  get isWaiting(): boolean {
+    return this.#since !== undefined
   }
 
-  readonly #watched = Effect.forkDaemon(
-    Effect.map(Effect.sleep(0), () => {
-      this.#since = undefined
-      this.turns++
-      const line = this.#line.sort((a, b) => a.work - b.work)
-      this.#line = []
-      for (const { go } of line) go()
-    })
+  /**
+   * From now on it waits, until its turn. Both or neither: who is interrupted in between, having lost its turn, would have all the others wait
+   * for ever.
+   */
+  watch(now: number): Effect.Effect<void> {
+    return Effect.uninterruptible(
+      Effect.suspend(() => {
+        if (this.#since !== undefined) return Effect.void
+        this.#since = now
+        return this.#watched
+      })
+    )
+  }
+
+  readonly #watched = Effect.asVoid(
+    Effect.forkDaemon(
+      Effect.map(Effect.sleep(0), () => {
+        this.#since = undefined
+        this.turns++
+        const line = this.#line.sort((a, b) => a.work - b.work)
+        this.#line = []
+        for (const { go } of line) go()
+      })
+    )
   )
 
   /** Ends after its turn: ask again. Who is interrupted is woken all the same, in vain. */
@@ -81,8 +94,7 @@ export class Turn {
     const loop = loopOf(clock)
     const now = this.#count(clock, loop)
     if (loop.isDue(now)) return Effect.zipRight(this.after(loop.turn(this.#work)), this.giveWay)
-    const watching = loop.watch(now)
-    if (watching !== undefined) return Effect.asVoid(watching)
+    if (!loop.isWaiting) return loop.watch(now)
     if (now - this.#since < SLICE) return Effect.void
     this.#since = now
     return Effect.zipRight(this.after(Effect.yieldNow()), this.giveWay)

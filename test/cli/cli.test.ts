@@ -397,7 +397,19 @@ describe("the command line", () => {
     expect(await textOf(["--version"])).toBe(`${manifest.version}\n`)
     const help = await textOf(["--help"])
     expect(await textOf([])).toBe(help)
-    const names = ["create", "append", "get", "cat", "info", "verify", "audit", "serve", "clone", "tail"]
+    const names = [
+      "create",
+      "append",
+      "get",
+      "cat",
+      "info",
+      "verify",
+      "audit",
+      "repair",
+      "serve",
+      "clone",
+      "tail"
+    ]
     const pages = await Promise.all(names.map((name) => textOf([name, "--help"])))
     for (const [i, name] of names.entries()) {
       expect(help).toMatch(new RegExp(`^  ${name} (<key> )?<dir>`, "m"))
@@ -431,7 +443,7 @@ describe("the command line", () => {
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
       [
         ["nope"],
-        "unknown command 'nope'; the commands are create, append, get, cat, info, verify, audit, serve, clone, tail"
+        "unknown command 'nope'; the commands are create, append, get, cat, info, verify, audit, repair, backup, restore, serve, clone, tail"
       ],
       [["get", "d"], "Missing argument <index>"],
       [["get", "d", "-1"], "'-1' is not a block index: blocks are counted from 0"],

@@ -8,7 +8,8 @@ import { makeDirectory, root, type Sample, samples } from "../types/samples.js"
 const sources: Record<string, string> = {
   "effect-hypercore": "src/index.ts",
   "effect-hypercore/node": "src/node.ts",
-  "effect-hypercore/compat": "src/compat/index.ts"
+  "effect-hypercore/compat": "src/compat/index.ts",
+  "effect-hypercore/testing": "src/testing.ts"
 }
 
 /** With the packages' sources in the place of the package, and `require` as an import of what that gives. */

@@ -3,6 +3,14 @@ import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as Errors from "../../src/domain/Errors.js"
 
+const hashed = (fill: number) => ({ hash: new Uint8Array(32).fill(fill), size: 5 })
+const signed = (fill: number, length: number) => ({
+  length,
+  roots: [hashed(fill)],
+  signature: new Uint8Array(64).fill(fill),
+  path: [hashed(fill)]
+})
+
 const CASES = [
   [
     Errors.StorageError,
@@ -60,6 +68,21 @@ const CASES = [
     "this feed is not writable: its secret key is not here"
   ],
   [Errors.NotWritable, new Errors.NotWritable({ reason: "read-only" }), "this feed was opened read-only"],
+  [
+    Errors.ForkDetected,
+    new Errors.ForkDetected({ evidence: { position: 0, logs: [signed(1, 1), signed(2, 4)] } }),
+    "the feed's key has signed two histories: a log of 1 blocks and one of 4 contradict each other"
+  ],
+  [
+    Errors.StaleWriter,
+    new Errors.StaleWriter({ length: 3, signedLength: 9 }),
+    "a log of 9 blocks was signed elsewhere, and here are 3: catch up first"
+  ],
+  [
+    Errors.StaleWriter,
+    new Errors.StaleWriter({ length: 9, signedLength: 9 }),
+    "some of the 9 blocks that were signed elsewhere are not here yet: catch up first"
+  ],
   [
     Errors.BlockUnavailable,
     new Errors.BlockUnavailable({ index: 5, reason: "timeout" }),

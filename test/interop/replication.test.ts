@@ -46,7 +46,12 @@ const theyServe = (blocks: ReadonlyArray<Uint8Array>, way: Way = {}) =>
     expectSameFiles(ours.directory, theirs.directory)
   })
 
-const serving = { ours: weServe, theirs: theyServe }
+type Serving = ReturnType<typeof weServe> | ReturnType<typeof theyServe>
+type Serve = (
+  ...options: Parameters<typeof weServe>
+) => Effect.Effect<void, Effect.Effect.Error<Serving>, Effect.Effect.Context<Serving>>
+
+const serving: Record<(typeof EACH_SIDE)[number], Serve> = { ours: weServe, theirs: theyServe }
 
 const inWords = ({ chunk, encrypt, listens, webSocket }: Way): string =>
   [

@@ -108,7 +108,7 @@ export class Run {
       case "Crash":
         return Effect.asVoid(
           Effect.zipRight(
-            host.stop(action.silent),
+            host.crash(action.kind, action.silent),
             Effect.forkIn(Effect.delay(host.start(), action.down), scope)
           )
         )

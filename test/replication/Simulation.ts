@@ -128,7 +128,11 @@ export class Simulation extends Scheduler.MixedScheduler implements Clock.Clock 
     return new Promise<A>((resolve, reject) => {
       this.#stalled = reject
       const fiber = Effect.runFork(
-        effect.pipe(Effect.withClock(this), Logger.withMinimumLogLevel(LogLevel.None)),
+        // A fiber begins without a turn; the first turn is what makes time pass.
+        Effect.zipRight(Effect.yieldNow(), effect).pipe(
+          Effect.withClock(this),
+          Logger.withMinimumLogLevel(LogLevel.None)
+        ),
         { scheduler: this }
       )
       fiber.addObserver((exit) => {

@@ -26,7 +26,7 @@ const settled = (run: Run): Effect.Effect<void> =>
 const makeHosts = (
   crypto: CryptoService,
   net: NetworkMemory.SimulatedNet,
-  { dials, peers, seed }: Scenario
+  { dials, machines, peers, seed }: Scenario
 ) =>
   Effect.gen(function* () {
     const keys = yield* crypto.keyPair(new Uint8Array(32).fill(7))
@@ -34,9 +34,18 @@ const makeHosts = (
       const name = `host${i}`
       return Host.make(
         { name, sparse: sparse && i > 0, onFeed, dials: dials[i]!.map((to) => `host${to}`) },
-        i === 0 ? keys : { key: keys.publicKey },
+        {
+          ...(i === 0 ? keys : { key: keys.publicKey }),
+          ...(machines === undefined ? {} : { durability: "power" as const })
+        },
         net,
-        seededCrypto(crypto, seedOf(seed, name))
+        seededCrypto(crypto, seedOf(seed, name)),
+        machines && {
+          seed: seedOf(seed, `machine ${name}`),
+          sectorSize: machines.sectorSize,
+          garbage: machines.garbage,
+          ...(machines.slowest === 0 ? {} : { delay: { min: 0, max: machines.slowest } })
+        }
       )
     })
   })
@@ -55,6 +64,9 @@ const play = (crypto: CryptoService, clock: Simulation, given: Scenario) =>
     }
     yield* Effect.sleep("30 seconds")
     yield* net.heal
+    yield* net.calm
+    // Whoever was lied to about what a peer has believes it as long as they are connected.
+    if (given.net.adversary !== undefined) yield* net.cutAll
     yield* run.append(3)
     yield* settled(run)
     run.note("settled")

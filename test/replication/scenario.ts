@@ -1,6 +1,7 @@
 /** What may happen in a net of peers: drawn by fast-check, so that what fails is made small, and is replayed by seed and path. */
 import { FastCheck as fc } from "effect"
 import type { NetworkMemory } from "../../src/index.js"
+import type * as StorageFaulty from "../../src/layers/StorageFaulty.js"
 
 export type Wait = {
   /** A block, a length, or a byte offset. */
@@ -19,8 +20,22 @@ export type Action =
   | { readonly _tag: "Cut" | "Vanish"; readonly host: number }
   | { readonly _tag: "CutAll" | "Heal" }
   | { readonly _tag: "Partition"; readonly mask: number }
-  | { readonly _tag: "Crash"; readonly host: number; readonly down: number; readonly silent: boolean }
+  | {
+      readonly _tag: "Crash"
+      readonly host: number
+      readonly down: number
+      readonly silent: boolean
+      /** What ends, where hosts are machines that can fail. */
+      readonly kind: StorageFaulty.CrashKind
+    }
   | { readonly _tag: "Wait"; readonly host: number; readonly wait: Wait }
+
+export interface MachineOptions {
+  readonly sectorSize: number
+  readonly garbage: number
+  /** The longest that an operation takes, in milliseconds. */
+  readonly slowest: number
+}
 
 export interface Scenario {
   readonly seed: number
@@ -30,6 +45,8 @@ export interface Scenario {
   /** Whom each peer dials. */
   readonly dials: ReadonlyArray<ReadonlyArray<number>>
   readonly net: Omit<NetworkMemory.SimulationOptions, "seed">
+  /** What the hosts' disks are like; absent: they never fail. */
+  readonly machines: MachineOptions | undefined
   readonly steps: ReadonlyArray<{ readonly after: number; readonly action: Action }>
 }
 
@@ -79,7 +96,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       _tag: fc.constant("Crash" as const),
       host,
       down: fc.integer({ min: 0, max: 20_000 }),
-      silent: fc.boolean()
+      silent: fc.boolean(),
+      kind: fc.constantFrom("process" as const, "power" as const)
     })
   }
 )
@@ -97,8 +115,21 @@ const net = record({
       silent: fc.constantFrom(0, 0.3)
     }),
     { nil: undefined, freq: 3 }
-  )
+  ),
+  adversary: fc.option(record({ meanBytes: fc.integer({ min: 2000, max: 500_000 }) }), {
+    nil: undefined,
+    freq: 2
+  })
 })
+
+const machines: fc.Arbitrary<MachineOptions | undefined> = fc.option(
+  record({
+    sectorSize: fc.constantFrom(512, 4096),
+    garbage: fc.constantFrom(0, 0.3),
+    slowest: fc.constantFrom(0, 20, 200)
+  }),
+  { nil: undefined, freq: 2 }
+)
 
 /** A tree, by whom each joins; a ring; or the tree with more connections, some of them twice, once from each side. */
 const dialsOf = (count: number): fc.Arbitrary<Scenario["dials"]> => {
@@ -128,6 +159,7 @@ export const scenario: fc.Arbitrary<Scenario> = fc
       peers: fc.constant(peers),
       dials: dialsOf(peers.length),
       net,
+      machines,
       steps: fc.array(record({ after: fc.nat(4000), action }), { maxLength: 25, size: "max" })
     })
   )

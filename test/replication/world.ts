@@ -1,5 +1,5 @@
 /** Hosts of a simulated net, each with a feed of the same key, that dial their neighbours again and again, as a program would. */
-import { Context, Effect, ExecutionStrategy, Exit, Layer, Option, Schedule, Scope } from "effect"
+import { Context, Effect, ExecutionStrategy, Exit, Option, Schedule, Scope } from "effect"
 import { equals } from "../../src/domain/Bytes.js"
 import { Random, seedOf } from "../../src/domain/Random.js"
 import {
@@ -12,6 +12,7 @@ import {
   Storage,
   StorageMemory
 } from "../../src/index.js"
+import * as StorageFaulty from "../../src/layers/StorageFaulty.js"
 import { coreOf } from "../../src/services/feed/FeedCore.js"
 import { currentSwarm } from "../../src/services/replication/Swarm.js"
 
@@ -48,6 +49,7 @@ type Services = Context.Context<Crypto | Storage>
 export class Host {
   readonly connections = new Set<Connection>()
   feed: Feed.Feed | undefined
+  isUp = false
   #life: Scope.CloseableScope | undefined
 
   private constructor(
@@ -55,28 +57,35 @@ export class Host {
     readonly open: Feed.OpenOptions,
     readonly net: NetworkMemory.SimulatedNet,
     readonly services: Services,
-    readonly scope: Scope.Scope
+    readonly scope: Scope.Scope,
+    readonly machine: StorageFaulty.StorageFaulty | undefined
   ) {}
 
   static readonly make = (
     options: HostOptions,
     open: Feed.OpenOptions,
     net: NetworkMemory.SimulatedNet,
-    crypto: CryptoService
+    crypto: CryptoService,
+    faulty?: StorageFaulty.FaultyOptions
   ): Effect.Effect<Host, never, Scope.Scope> =>
     Effect.gen(function* () {
-      const storage = yield* Layer.build(StorageMemory.layer)
-      const services = Context.add(storage, Crypto, crypto)
-      const host = new Host(options, open, net, services, yield* Effect.scope)
-      return host
+      const machine = faulty && (yield* StorageFaulty.make(faulty))
+      const storage = machine?.storage ?? (yield* StorageMemory.make)
+      const services = Context.make(Storage, storage).pipe(Context.add(Crypto, crypto))
+      return new Host(options, open, net, services, yield* Effect.scope, machine)
     })
 
   /** Opens the feed, listens, dials. */
   start(): Effect.Effect<void> {
     return Effect.gen(this, function* () {
       if (this.#life !== undefined) return
-      this.#life = yield* Scope.fork(this.scope, ExecutionStrategy.sequential)
-      yield* Effect.orDie(Scope.extend(this.#begin(), this.#life))
+      const life = yield* Scope.fork(this.scope, ExecutionStrategy.sequential)
+      this.#life = life
+      const begun = yield* Effect.exit(Scope.extend(this.#begin(), life))
+      // It takes its time on a slow disk, and may be ended before it is up.
+      if (this.#life !== life) return
+      yield* Effect.orDie(begun)
+      this.isUp = true
     })
   }
 
@@ -120,8 +129,10 @@ export class Host {
     )
   }
 
-  get isUp(): boolean {
-    return this.#life !== undefined
+  /** Its machine, or its program, ends. */
+  crash(kind: StorageFaulty.CrashKind, silent: boolean): Effect.Effect<void> {
+    const ended = this.machine === undefined ? Effect.void : this.machine.crash(kind)
+    return Effect.zipRight(this.#life === undefined ? Effect.void : ended, this.stop(silent))
   }
 
   /** Ends all that it does; `silent`: without a word to the others. */
@@ -130,6 +141,7 @@ export class Host {
       const life = this.#life
       if (life === undefined) return
       this.#life = undefined
+      this.isUp = false
       if (silent) for (const connection of this.connections) yield* this.net.vanish(connection)
       yield* Scope.close(life, Exit.void)
     })

@@ -10,11 +10,13 @@ import {
   Feed,
   type FeedClosed,
   type FeedEvent,
+  type ForkDetected,
   type InvalidProof,
   type InvalidSignature,
   type NotWritable,
   type OpenRefused,
   type Proof,
+  type StaleWriter,
   type Storage,
   type StorageError,
   type TreeNode,
@@ -23,7 +25,14 @@ import {
 } from "../../src/index.js"
 
 type Reads = BadArgument | BlockUnavailable | CorruptStorage | FeedClosed | StorageError
-type Appends = BadArgument | FeedClosed | NotWritable | StorageError | WriteRefused
+type Appends =
+  | BadArgument
+  | FeedClosed
+  | ForkDetected
+  | NotWritable
+  | StaleWriter
+  | StorageError
+  | WriteRefused
 
 interface Item {
   readonly n: number
@@ -111,7 +120,14 @@ describe("the operations", () => {
     expectTypeOf(feed.put).returns.toEqualTypeOf<
       Effect.Effect<
         void,
-        BadArgument | FeedClosed | InvalidProof | InvalidSignature | NotWritable | StorageError | WriteRefused
+        | BadArgument
+        | FeedClosed
+        | ForkDetected
+        | InvalidProof
+        | InvalidSignature
+        | NotWritable
+        | StorageError
+        | WriteRefused
       >
     >()
     const texts = {} as Feed.Feed<string>

@@ -135,7 +135,7 @@ export const append = Command.make("append", options, (given) =>
       },
       { missing: "make one with 'hypercore create', or append with --create" }
     )
-    if (!feed.writable) return yield* notWritable(given.dir)
+    if (!feed.writable && feed.fork === undefined) return yield* notWritable(given.dir)
     const { length: before } = feed
     appended.count = () => feed.length - before
     const done = { blocks: 0, bytes: 0 }

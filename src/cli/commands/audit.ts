@@ -9,6 +9,7 @@ import * as Key from "../Key.js"
 import * as LastSignature from "../LastSignature.js"
 import * as ProgressBar from "../ProgressBar.js"
 import * as StandardOutput from "../StandardOutput.js"
+import { turn } from "../turn.js"
 
 const options = {
   dir: FeedDirectory.directory,
@@ -18,11 +19,6 @@ const options = {
   ),
   noProgress: ProgressBar.noProgress
 }
-
-/** Lets the event loop see to signals: reading is synchronous, and the feed's own yields go to other fibers only. */
-const turn = Effect.async<void>((resume) => {
-  setImmediate(() => resume(Effect.void))
-})
 
 interface Given {
   readonly dir: string

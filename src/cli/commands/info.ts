@@ -1,7 +1,7 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import { Effect } from "effect"
-import { type Feed, toHex } from "../../index.js"
+import { Effect, Schema } from "effect"
+import { type Feed, Fork, toHex } from "../../index.js"
 import { formatCount, formatNumber } from "../ByteSize.js"
 import * as FeedDirectory from "../FeedDirectory.js"
 import * as Key from "../Key.js"
@@ -27,6 +27,8 @@ interface FeedInfo {
   /** Whether the secret key is stored, so that the feed can be appended to. */
   readonly writable: boolean
   readonly signature: LastSignature.LastSignature
+  /** What shows that the key has signed two histories (base64), or nothing, as far as is known here. */
+  readonly fork: string | null
   readonly crypto: string
 }
 
@@ -43,6 +45,7 @@ const collect = (dir: string, key: Feed.OpenOptions) =>
       whole: held === feed.length,
       writable: yield* StoredFiles.hasSecretKey(dir),
       signature: yield* LastSignature.check(feed),
+      fork: feed.fork === undefined ? null : Schema.encodeSync(Fork.schema)(feed.fork),
       crypto: feed.crypto
     } satisfies FeedInfo
   }).pipe(Effect.mapError(FeedDirectory.explain(dir)))
@@ -50,8 +53,8 @@ const collect = (dir: string, key: Feed.OpenOptions) =>
 const describeSignature = (signature: LastSignature.LastSignature): string =>
   signature.state === "none" ? "none" : `${signature.state}, for block ${signature.index}`
 
-const toRows = (info: FeedInfo) =>
-  [
+const toRows = (info: FeedInfo): ReadonlyArray<readonly [string, string]> => [
+  ...([
     ["key", info.key],
     ["discovery key", info.discoveryKey],
     ["length", formatCount(info.length, "block")],
@@ -63,7 +66,11 @@ const toRows = (info: FeedInfo) =>
     ["writable", info.writable ? "yes, the secret key is stored" : "no, the secret key is not stored"],
     ["last signature", describeSignature(info.signature)],
     ["crypto", info.crypto]
-  ] as const
+  ] as const),
+  ...(info.fork === null
+    ? []
+    : [["fork", "the key has signed two histories; --json gives what shows it"] as const])
+]
 
 export const info = Command.make("info", options, ({ dir, json, key }) =>
   Effect.scoped(collect(dir, key)).pipe(

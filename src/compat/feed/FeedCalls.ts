@@ -104,7 +104,8 @@ export class FeedCalls extends FeedBase {
     this.appending++
     const settle = (exit: Exit.Exit<number, unknown>): void => {
       this.appending--
-      const tell = () => tellExit(exit, told.callback, one, { words: { closed: notWritable } })
+      const tell = () =>
+        tellExit(exit, told.callback, one, { words: { closed: notWritable, forked: notWritable } })
       if (this.peers.length === 0) tell()
       else afterReplication(tell)
     }

@@ -1,6 +1,7 @@
 /** A simulated connection: two ends, a line each way, and the ways in which it breaks. */
 import { Random, seedOf } from "../../domain/Random.js"
 import { Duplex } from "../network/Duplex.js"
+import { Adversary } from "./Adversary.js"
 import { type Arrival, Line, type Surroundings } from "./Line.js"
 
 export interface LinkOptions {
@@ -11,6 +12,10 @@ export interface LinkOptions {
   /** Bytes under way or not pulled, in one direction, before a pusher is held up. */
   readonly bufferSize: number
   readonly cuts: { readonly meanBytes: number; readonly silent: number } | undefined
+  readonly adversary: { readonly meanBytes: number } | undefined
+  /** Whether the adversary is there now, and what is told when it has done something. */
+  readonly isTampering: () => boolean
+  readonly onTampered: () => void
 }
 
 export class LinkEnd extends Duplex {
@@ -18,6 +23,7 @@ export class LinkEnd extends Duplex {
   hasVanished = false
   other: LinkEnd = this
   readonly line: Line
+  readonly #adversary: Adversary | undefined
 
   constructor(
     remote: string,
@@ -25,7 +31,9 @@ export class LinkEnd extends Duplex {
     seed: number
   ) {
     super(remote)
-    const { around, isBlocked } = link.options
+    const { adversary, around, isBlocked, onTampered } = link.options
+    this.#adversary =
+      adversary && new Adversary(adversary.meanBytes, new Random(seedOf(seed, "adversary")), onTampered)
     this.line = new Line(around, new Random(seed), {
       isBlocked,
       arrive: (arrival) => this.other.#hear(arrival)
@@ -35,14 +43,21 @@ export class LinkEnd extends Duplex {
   /** What arrives here when this end is closed is dropped; that it is gone is on its way to the other. */
   #hear(arrival: Arrival): void {
     if (typeof arrival === "string") {
+      const last = this.#adversary?.last()
+      if (last !== undefined) this.#take(last)
       this.ended()
       if (arrival === "end") return
       this.finished()
       return this.broke({ reason: "reset" })
     }
-    const left = this.link.takeBytes(arrival.length)
-    this.arrived(left === arrival.length ? arrival : arrival.subarray(0, left))
-    if (left < arrival.length) this.link.cutByChance(this)
+    if (this.#adversary === undefined) return this.#take(arrival)
+    for (const piece of this.#adversary.pass(arrival, this.link.options.isTampering())) this.#take(piece)
+  }
+
+  #take(piece: Uint8Array): void {
+    const left = this.link.takeBytes(piece.length)
+    this.arrived(left === piece.length ? piece : piece.subarray(0, left))
+    if (left < piece.length) this.link.cutByChance(this)
   }
 
   protected send(arrays: ReadonlyArray<Uint8Array>): void {

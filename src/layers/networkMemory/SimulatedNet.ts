@@ -14,6 +14,7 @@ export interface NetOptions {
   readonly conditions: Conditions
   readonly bufferSize: number
   readonly cuts: LinkOptions["cuts"]
+  readonly adversary: LinkOptions["adversary"]
 }
 
 interface Partition {
@@ -32,6 +33,9 @@ export class SimulatedNet {
   readonly #links = new Set<Link>()
   #isClosed = false
   #partitions: ReadonlyArray<Partition> = []
+  #isTampering = true
+  /** What the adversary has done. */
+  tampered = 0
   /** How many connections there have been from one host to an address: with that, each has a seed of its own. */
   readonly #counts = new Map<string, number>()
 
@@ -71,6 +75,10 @@ export class SimulatedNet {
     this.around.changes.wake()
   }
 
+  calm(): void {
+    this.#isTampering = false
+  }
+
   cutAll(): void {
     for (const link of this.#links) link.cut()
   }
@@ -93,6 +101,9 @@ export class SimulatedNet {
         seed,
         bufferSize: this.options.bufferSize,
         cuts: this.options.cuts,
+        adversary: this.options.adversary,
+        isTampering: () => this.#isTampering,
+        onTampered: () => this.tampered++,
         isBlocked: () => this.#isBlocked(from, to)
       },
       [`${from}:${FREE_PORTS + (count % (MAX_PORT + 1 - FREE_PORTS))}`, `${to}:${port}`],

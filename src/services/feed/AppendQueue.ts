@@ -1,10 +1,25 @@
 /** The line of appends in front of the one writer (`append`), taken group by group. */
 import type { Exit } from "effect"
 import { totalLength } from "../../domain/Bytes.js"
-import type { BadArgument, FeedClosed, NotWritable, StorageError, WriteRefused } from "../../domain/Errors.js"
+import type {
+  BadArgument,
+  FeedClosed,
+  ForkDetected,
+  NotWritable,
+  StaleWriter,
+  StorageError,
+  WriteRefused
+} from "../../domain/Errors.js"
 import { Turn } from "../Turn.js"
 
-export type AppendError = BadArgument | FeedClosed | NotWritable | StorageError | WriteRefused
+export type AppendError =
+  | BadArgument
+  | FeedClosed
+  | ForkDetected
+  | NotWritable
+  | StaleWriter
+  | StorageError
+  | WriteRefused
 
 /** One caller's batch; `settle` gives the caller its result, and is `undefined` from then on. */
 export interface AppendRequest {

@@ -5,7 +5,14 @@
 import { Deferred, Effect, type Runtime, type Scope } from "effect"
 import type { Bitfield } from "../../domain/Bitfield.js"
 import { equals } from "../../domain/Bytes.js"
-import { BadArgument, FeedClosed, NotWritable, StorageError } from "../../domain/Errors.js"
+import {
+  BadArgument,
+  FeedClosed,
+  type ForkDetected,
+  NotWritable,
+  StaleWriter,
+  StorageError
+} from "../../domain/Errors.js"
 import type { FeedEvent, Origin } from "../../domain/FeedEvent.js"
 import * as Hash from "../../domain/Hash.js"
 import type { Tip } from "../../domain/Merkle.js"
@@ -29,6 +36,26 @@ export type Durability = "process" | "power"
  */
 export type OnWrite = (index: number, block: Uint8Array, from?: unknown) => Effect.Effect<void, unknown>
 
+/**
+ * A record of the longest log that the key has signed, kept outside the feed's files, so that a writer that was restored from a backup, or
+ * was started twice, signs nothing twice.
+ */
+export interface SignedLength {
+  /**
+   * Replaces `expected` by `next`, at once, if that is what the record says; answers what it said before, in either case (0 at first).
+   * Lengths are in blocks. It is asked before each signature is made; when it fails, none is. The feed is not written, nor closed, until it
+   * has ended: give it a timeout where it may not.
+   */
+  readonly compareAndSet: (expected: number, next: number) => Effect.Effect<number, unknown>
+}
+
+/** A log, longer than the author's, that was signed elsewhere. */
+export interface Stale {
+  /** Length of the author's own log when it became known. */
+  readonly from: number
+  readonly signedLength: number
+}
+
 /** Called within the change that it hears of: it must be quick, and must not throw. */
 export type Listener = (event: FeedEvent, origin?: Origin) => void
 
@@ -44,6 +71,7 @@ export interface FeedCore {
   readonly indexing: boolean
   readonly durability: Durability
   readonly onwrite: OnWrite | undefined
+  readonly signedLength: SignedLength | undefined
   readonly crypto: CryptoService
   readonly files: FeedFiles
   readonly bitfield: Bitfield
@@ -67,6 +95,8 @@ export interface FeedCore {
   tip: Tip
   /** How long a log the files spoke of when the feed was opened, in blocks. */
   claimedLength: number
+  /** Up to where the bits of what was appended are known to be stored for good; followed only with `power`. */
+  settled: { readonly length: number; readonly byteLength: number }
   /** Every block before this one is known to be held; followed only where a `Sync` event depends on it. */
   contiguous: number
   closed: boolean
@@ -74,6 +104,12 @@ export interface FeedCore {
   readonly closing: Deferred.Deferred<never, FeedClosed>
   /** Set when a failed write left the files in a state that only reopening can judge: later writes fail with it. */
   broken: StorageError | undefined
+  /** Set when it is known that the key has signed two histories. */
+  fork: ForkDetected | undefined
+  /** Set in an author's feed while it must catch up (`isStale`). */
+  stale: Stale | undefined
+  /** The signature that was last found to be the key's over what is held; for those that come with many proofs. */
+  lastSignature: Uint8Array | undefined
 }
 
 /** Where an open `Feed` keeps its insides, for the programs of this package that work on feeds from outside (replication). */
@@ -131,8 +167,40 @@ export const isAuthor = (core: FeedCore): boolean => core.secretKey !== undefine
 export const isStatic = (core: FeedCore): boolean =>
   isUnfinalized(core) || equals(Hash.rootHash(core.crypto.blake2b256, core.tip.roots), core.key)
 
+/**
+ * Whether the author must catch up before it appends. What was signed elsewhere must be here: the roots, to sign on from them; and, but in a
+ * sparse feed, the blocks, of which an author has all.
+ */
+export const isStale = (core: FeedCore): boolean => {
+  if (core.stale === undefined) return false
+  const { from, signedLength } = core.stale
+  const isHere = core.sparse || core.bitfield.nextMissing(from, signedLength) === signedLength
+  if (core.tip.length >= signedLength && isHere) core.stale = undefined
+  return core.stale !== undefined
+}
+
+/** Blocks in the longest log that the key is known to have signed. */
+export const signedLength = (core: FeedCore): number =>
+  Math.max(core.tip.length, core.stale?.signedLength ?? 0)
+
+export const isWritable = (core: FeedCore): boolean =>
+  isAuthor(core) &&
+  !core.readOnly &&
+  !core.closed &&
+  core.broken === undefined &&
+  core.fork === undefined &&
+  !isStale(core)
+
 /** Fails when the feed cannot be appended to. */
-export const whileWritable = (core: FeedCore): Effect.Effect<void, FeedClosed | NotWritable | StorageError> =>
-  isAuthor(core) || core.closed || core.readOnly
-    ? whileStorable(core)
-    : Effect.fail(new NotWritable({ reason: isStatic(core) ? "finalized" : "no-secret-key" }))
+export const whileWritable = (
+  core: FeedCore
+): Effect.Effect<void, FeedClosed | ForkDetected | NotWritable | StaleWriter | StorageError> => {
+  if (!isAuthor(core) && !core.closed && !core.readOnly) {
+    return Effect.fail(new NotWritable({ reason: isStatic(core) ? "finalized" : "no-secret-key" }))
+  }
+  if (core.closed || core.readOnly) return whileStorable(core)
+  if (core.fork !== undefined) return Effect.fail(core.fork)
+  return isStale(core)
+    ? Effect.fail(new StaleWriter({ length: core.tip.length, signedLength: core.stale!.signedLength }))
+    : whileStorable(core)
+}

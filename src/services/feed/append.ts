@@ -8,6 +8,7 @@ import { Effect, Exit, Runtime } from "effect"
 import * as Append from "../../domain/Append.js"
 import { BadArgument, WriteRefused } from "../../domain/Errors.js"
 import type { AppendError, AppendRequest } from "./AppendQueue.js"
+import { claimLength, unclaimLength } from "./claimLength.js"
 import { commit } from "./commit.js"
 import { type FeedCore, isUnfinalized, untilClosing, whileWritable } from "./FeedCore.js"
 import { hashAhead } from "./hashAhead.js"
@@ -112,14 +113,25 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
   const planning = new Append.Planning(blake2b, core.tip, blocks, core.indexing)
   while (!planning.proceed(STEP_BYTES)) yield* core.appends.turn.giveWay
   const { plan } = planning
-  const signature = isUnfinalized(core) ? undefined : yield* sign(core, plan.rootHash)
-  yield* commit(core, Append.change(plan, signature))
+  if (isUnfinalized(core)) yield* commit(core, Append.change(plan, undefined))
+  else if (core.signedLength === undefined) yield* signAndCommit(core, plan)
+  else yield* claimed(core, plan)
   let start = plan.start
   for (const request of accepted) {
     settle(request, Exit.succeed(start))
     start += request.blocks.length
   }
 })
+
+const signAndCommit = (core: FeedCore, plan: Append.Plan): Effect.Effect<void, AppendError> =>
+  Effect.flatMap(sign(core, plan.rootHash), (signature) => commit(core, Append.change(plan, signature)))
+
+/** The same once the new length is claimed, where that is wanted. */
+const claimed = (core: FeedCore, plan: Append.Plan): Effect.Effect<void, AppendError> => {
+  const { length } = plan.tip
+  const signed = Effect.tapErrorCause(signAndCommit(core, plan), () => unclaimLength(core, length))
+  return Effect.zipRight(claimLength(core, length), signed)
+}
 
 /** Asks `onwrite` about each block; a refusal settles its own request and leaves the others. */
 const askHook = (

@@ -29,7 +29,8 @@ export const clear = (
       Effect.gen(function* () {
         yield* whileStorable(core)
         const first = core.bitfield.nextHeld(start, Math.min(end, core.tip.length))
-        if (first >= Math.min(end, core.tip.length)) return
+        // Nothing is held; but whether that is stored is another question, when an earlier clear failed.
+        if (first >= Math.min(end, core.tip.length)) return yield* commit(core, Change.none)
         const isFreed = options.free !== false && !core.indexing
         yield* commit(core, {
           ...Change.none,

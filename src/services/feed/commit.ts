@@ -10,11 +10,11 @@
 import { Effect } from "effect"
 import type { BitChange, Change, Write } from "../../domain/Change.js"
 import type { StorageError } from "../../domain/Errors.js"
-import { haveFirst } from "../../domain/BitfieldPages.js"
 import * as BitfieldIndex from "../../domain/BitfieldIndex.js"
 import type { FeedEvent, Origin } from "../../domain/FeedEvent.js"
 import * as Sleep from "../../domain/Sleep.js"
-import { type FeedCore, isAuthor, isUnfinalized } from "./FeedCore.js"
+import { type FeedCore, isAuthor } from "./FeedCore.js"
+import { storeBitfield } from "./storeBitfield.js"
 
 /** Stores `change` and makes it so. The caller holds `core.writer`. Never interrupted half-way. */
 export const commit: (core: FeedCore, change: Change) => Effect.Effect<void, StorageError> =
@@ -61,37 +61,17 @@ const storeSignature = (core: FeedCore, change: Change, signature: Write) => {
 const takeBack = (core: FeedCore, error: StorageError) =>
   core.claimedLength > core.tip.length
     ? breakFeed(core, error)
-    : Effect.catchAll(core.files.truncate("signatures", Sleep.signatureOffset(core.tip.length)), () =>
-        breakFeed(core, error)
-      )
+    : Effect.catchAll(cutSignatures(core), () => breakFeed(core, error))
+
+/** With `power` at once for good: what comes instead would else meet it again after a loss of power. */
+const cutSignatures = (core: FeedCore) => {
+  const cut = core.files.truncate("signatures", Sleep.signatureOffset(core.tip.length))
+  return core.durability === "process" ? cut : Effect.zipRight(cut, core.files.sync(["signatures"]))
+}
 
 const breakFeed = (core: FeedCore, error: StorageError) =>
   Effect.sync(() => {
     core.broken = error
-  })
-
-/**
- * Stores the bitfield's changed pages. After a signature a failure is no failure: reopening derives these bits from the
- * signed tree, and the pages stay dirty, so that the next commit stores them. In a static feed `finalize` sees to them: until then it
- * cannot be reopened. Otherwise the bits are all there is.
- */
-const storeBitfield = (core: FeedCore, change: Change) =>
-  change.signature !== undefined || isUnfinalized(core)
-    ? Effect.ignore(storePages(core, false))
-    : storePages(core, core.durability === "power")
-
-/** Stores the bitfield's changed pages, which stay so until that has succeeded. */
-export const storePages = (core: FeedCore, sync: boolean): Effect.Effect<void, StorageError> =>
-  Effect.suspend(() => {
-    const pages = core.bitfield.pages.dirty()
-    if (pages.length === 0) return Effect.void
-    const writes = haveFirst(pages).map(({ offset, bytes }) => ({
-      file: "bitfield" as const,
-      offset: Sleep.HEADER_SIZE + offset,
-      parts: [bytes]
-    }))
-    const written = Effect.map(core.files.write(writes), () => core.bitfield.pages.clean())
-    return sync ? Effect.zipRight(written, core.files.sync(["bitfield"])) : written
   })
 
 /** Sets the bits in memory, in the order given. */
@@ -114,6 +94,9 @@ export const applyBits = (core: Pick<FeedCore, "bitfield">, bits: ReadonlyArray<
       case "ForgetBeyond":
         bitfield.dropNodesBeyond(bit.length)
         bitfield.setHave(bit.length, bitfield.end, false)
+        break
+      case "Take":
+        bitfield.take(bit.bits)
         break
       case "Reindex":
         BitfieldIndex.rebuild(bitfield.pages)

@@ -6,8 +6,9 @@ import { Effect } from "effect"
 import * as Change from "../../domain/Change.js"
 import type { FeedClosed, NotWritable, StorageError } from "../../domain/Errors.js"
 import * as Hash from "../../domain/Hash.js"
-import { commit, storePages } from "./commit.js"
+import { commit } from "./commit.js"
 import { type FeedCore, isUnfinalized, whileOpen, whileStorable } from "./FeedCore.js"
+import { storePages } from "./storeBitfield.js"
 
 export type FinalizeError = FeedClosed | NotWritable | StorageError
 
@@ -26,7 +27,7 @@ const makeKey = (core: FeedCore): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
     const { blake2b256 } = core.crypto
     const key = Hash.rootHash(blake2b256, core.tip.roots)
-    yield* storePages(core, false)
+    yield* storePages(core)
     if (core.durability === "power") yield* core.files.sync(["bitfield"])
     // Half a key would be taken for a stranger's file.
     yield* Effect.tapError(

@@ -5,6 +5,7 @@ import { BitfieldPages, PAGE_SIZE } from "../../domain/BitfieldPages.js"
 import { empty } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
 import { type CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import type { Evidence } from "../../domain/Evidence.js"
 import { FEED_PATH_RULE, isFeedPath } from "../../domain/FeedPath.js"
 import * as Hash from "../../domain/Hash.js"
 import type * as Identity from "../../domain/Identity.js"
@@ -21,7 +22,8 @@ import { Availability } from "./Availability.js"
 import { close } from "./close.js"
 import { commit } from "./commit.js"
 import { Demand } from "./Demand.js"
-import { type Durability, type FeedCore, type OnWrite } from "./FeedCore.js"
+import { type Durability, type FeedCore, type OnWrite, type SignedLength } from "./FeedCore.js"
+import { shownBy } from "./fork.js"
 import { identify, readSizes } from "./identify.js"
 import { recover } from "./recover.js"
 import { WriteLock } from "./WriteLock.js"
@@ -62,6 +64,13 @@ export interface CoreOptions {
   readonly durability?: Durability
   /** Called with each verified block before it is written; its failure refuses the write. */
   readonly onwrite?: OnWrite
+  /**
+   * What showed that the key has signed two histories, from an event of an earlier time: the feed knows it from the start. Refused when it
+   * does not show that.
+   */
+  readonly fork?: Evidence
+  /** Asked before each signature of an append is stored: keeps a stale writer, or a second one, from signing. Default: none is asked. */
+  readonly signedLength?: SignedLength
 }
 
 export type OpenError = OpenRefused | CorruptStorage | StorageError
@@ -129,10 +138,12 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     const pages = yield* readBitfield(files, bitfieldSize)
     const sizes = { ...(yield* readSizes(files)), bitfield: bitfieldSize }
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
-    if (!core.readOnly) yield* commit(core, yield* setUp(core, opening.options, sizes))
+    if (!core.readOnly) yield* setUp(core, opening.options, sizes)
     yield* recover(core, sizes)
+    core.settled = core.tip
     // Whoever wrote before may have promised less: what is built on must be as durable as what follows.
     if (core.durability === "power" && !core.readOnly) yield* files.sync(Sleep.FILES)
+    if (opening.options.fork !== undefined) core.fork = yield* shownBy(core, opening.options.fork)
     if (!core.sparse) core.demand.select(everything)
     return core
   })
@@ -150,8 +161,9 @@ const keysOf = ({ crypto, identity, options }: Opening): Effect.Effect<Keys> => 
     : crypto.keyPair()
 }
 
-const makeCore = (
-  { options, files, crypto, lifetime, scope }: Opening,
+/** The insides of a feed that has these keys and bits; what its log is, is still to be found out. */
+export const makeCore = (
+  { options, files, crypto, lifetime, scope }: Omit<Opening, "identity">,
   keys: Keys,
   bitfield: Bitfield
 ): Effect.Effect<FeedCore> =>
@@ -167,6 +179,7 @@ const makeCore = (
       indexing: options.indexing === true,
       durability: options.durability ?? "process",
       onwrite: options.onwrite,
+      signedLength: options.signedLength,
       crypto,
       files,
       bitfield,
@@ -182,10 +195,14 @@ const makeCore = (
       appends: new AppendQueue(),
       tip: Merkle.emptyTip,
       claimedLength: 0,
+      settled: Merkle.emptyTip,
       contiguous: 0,
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),
-      broken: undefined
+      broken: undefined,
+      fork: undefined,
+      stale: undefined,
+      lastSignature: undefined
     }
   })
 
@@ -207,11 +224,15 @@ const wipe = (files: FeedFiles, indexing: boolean): Effect.Effect<void, StorageE
 /** Read at a time, 3.5 MB: a sparse feed's bitfield can be mostly holes, which must not take memory. */
 const PIECE_PAGES = 1024
 
-/** The bitfield's pages; `identify` has seen to its header. */
-const readBitfield = (files: FeedFiles, size: number): Effect.Effect<BitfieldPages, StorageError> =>
+/** The bitfield's pages; `identify` has seen to its header, unless it is told how large they are. */
+export const readBitfield = (
+  files: FeedFiles,
+  size: number,
+  pageSize?: number
+): Effect.Effect<BitfieldPages, StorageError> =>
   Effect.gen(function* () {
     const [header] = yield* files.read([{ file: "bitfield", offset: 0, length: Sleep.HEADER_SIZE }])
-    const pages = new BitfieldPages(Sleep.entrySize("bitfield", header!) ?? PAGE_SIZE)
+    const pages = new BitfieldPages(pageSize ?? Sleep.entrySize("bitfield", header!) ?? PAGE_SIZE)
     const piece = PIECE_PAGES * pages.pageSize
     for (let start = 0; Sleep.HEADER_SIZE + start < size; start += piece) {
       const offset = Sleep.HEADER_SIZE + start
@@ -223,15 +244,33 @@ const readBitfield = (files: FeedFiles, size: number): Effect.Effect<BitfieldPag
     return pages
   })
 
-/** The keys and headers that are not stored yet. The secret key goes first: a key without it could never be written to. */
-const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes) =>
+/** Stores what is missing of keys and headers. The secret key goes first: a key without it could never be written to. */
+const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes): Effect.Effect<void, StorageError> =>
+  Effect.gen(function* () {
+    const { files, secretKey } = core
+    const isMissing =
+      options.storeSecretKey !== false && (yield* files.size("secret_key")) < Sleep.SECRET_KEY_SIZE
+    const secret: Array<Change.Write> =
+      secretKey !== undefined && isMissing ? [{ file: "secret_key", offset: 0, parts: [secretKey] }] : []
+    const rest = yield* missingParts(core, sizes)
+    // A loss of power keeps to no order; and whoever stored a secret key before may have been killed before it was there for good.
+    const isBuilt = core.durability === "power" && secret.length === 0 && rest.length > 0
+    if (isBuilt) yield* files.sync(["secret_key"])
+    const steps = core.durability === "power" && secret.length > 0 ? [secret, rest] : [[...secret, ...rest]]
+    yield* Effect.forEach(steps, (writes) => commit(core, { ...Change.none, writes }), {
+      discard: true
+    }).pipe(Effect.tapError(() => (secret.length > 0 ? Effect.ignore(dropHalfSecret(files)) : Effect.void)))
+  })
+
+/** Half a secret key would be taken for a stranger's file. */
+const dropHalfSecret = (files: FeedFiles): Effect.Effect<void, StorageError> =>
+  Effect.flatMap(files.size("secret_key"), (size) =>
+    size < Sleep.SECRET_KEY_SIZE ? files.truncate("secret_key", 0) : Effect.void
+  )
+
+const missingParts = (core: FeedCore, sizes: FileSizes) =>
   Effect.gen(function* () {
     const writes: Array<Change.Write> = []
-    const { secretKey } = core
-    const storesSecret = secretKey !== undefined && options.storeSecretKey !== false
-    if (storesSecret && (yield* core.files.size("secret_key")) < Sleep.SECRET_KEY_SIZE) {
-      writes.push({ file: "secret_key", offset: 0, parts: [secretKey] })
-    }
     if (core.key.length > 0 && (yield* core.files.size("key")) < Sleep.KEY_SIZE)
       writes.push({ file: "key", offset: 0, parts: [core.key] })
     const entrySizes = {
@@ -244,5 +283,5 @@ const setUp = (core: FeedCore, options: CoreOptions, sizes: FileSizes) =>
         writes.push({ file, offset: 0, parts: [Sleep.header(file, entrySizes[file])] })
       }
     }
-    return { ...Change.none, writes }
+    return writes
   })

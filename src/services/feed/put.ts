@@ -9,6 +9,7 @@ import { Effect, Either } from "effect"
 import { equals } from "../../domain/Bytes.js"
 import {
   type FeedClosed,
+  type ForkDetected,
   InvalidProof,
   InvalidSignature,
   type NotWritable,
@@ -23,13 +24,15 @@ import * as Proof from "../../domain/Proof.js"
 import * as Verified from "../../domain/Verified.js"
 import { askOne } from "./append.js"
 import { commit } from "./commit.js"
-import { type FeedCore, untilClosing, whileStorable } from "./FeedCore.js"
+import { type FeedCore, isAuthor, untilClosing, whileStorable } from "./FeedCore.js"
+import { compare, examine, noteSigned, signedProof } from "./fork.js"
 import { hashAhead } from "./hashAhead.js"
 import { extentOf } from "./readBlocks.js"
 import { readNodes } from "./readNodes.js"
 
 export type PutError =
   | FeedClosed
+  | ForkDetected
   | InvalidProof
   | InvalidSignature
   | NotWritable
@@ -66,6 +69,7 @@ const putInTurn = Effect.fnUntraced(function* (
   const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
   let batch = new Verified.Batch(core.tip)
   let failure: PutError | undefined
+  let failed: Proof.Claim | undefined
   let hashed = 0
   for (const claim of claims) {
     if (hashed >= PAUSE_BYTES && pause !== undefined) {
@@ -73,25 +77,35 @@ const putInTurn = Effect.fnUntraced(function* (
       yield* pause
     }
     hashed += costOf(claim)
+    if (batch.signature !== undefined && isOther(claim, batch.signature.parts[0])) {
+      // A change has one signature, and another is compared with what is stored: what came before it is a change of its own.
+      yield* commit(core, batch.change(core.bitfield, sourceOf(core, from)))
+      batch = new Verified.Batch(core.tip)
+    }
     // No effect a claim, unless it needs one: most build on the claim before.
     const step =
       verifyAtOnce(core, blake2b, claim, known, batch) ??
       (yield* Effect.either(verifyOne(core, blake2b, claim, known, batch, from)))
     if (Either.isLeft(step)) {
       failure = step.left
+      failed = claim
       break
-    }
-    if (step.right.signature !== undefined && batch.signature !== undefined) {
-      // A change has one signature: what came before it is a change of its own.
-      yield* commit(core, batch.change(core.bitfield, sourceOf(core, from)))
-      batch = new Verified.Batch(core.tip)
     }
     batch.add(step.right)
     known.add(step.right.checked.nodes)
   }
   if (batch.size > 0) yield* commit(core, batch.change(core.bitfield, sourceOf(core, from)))
-  if (failure !== undefined) return yield* Effect.fail(failure)
+  if (failure === undefined || failed === undefined) return
+  // What does not fit what is held may be of another history that the key signed.
+  const found = isProofError(failure) ? yield* examine(core, failed) : undefined
+  return yield* Effect.fail(found?.fork ?? failure)
 })
+
+/** Whether a claim brings a signature, and not just that one again. */
+const isOther = ({ proof }: Proof.Claim, signature: Uint8Array | undefined): boolean =>
+  proof.signature !== undefined && (signature === undefined || !equals(proof.signature, signature))
+
+const isProofError = ({ _tag }: PutError): boolean => _tag === "InvalidProof" || _tag === "InvalidSignature"
 
 /** Bytes that are hashed between two pauses. */
 const PAUSE_BYTES = 128 * 1024
@@ -140,6 +154,7 @@ const verifyAtOnce = (
   if (Either.isLeft(plan)) return Either.left(plan.left)
   if (plan.right.end._tag === "Roots") return undefined
   for (const position of plan.right.reads) if (known.get(position) === undefined) return undefined
+  if (isOther(claim, core.lastSignature)) return undefined
   const checked = Proof.check(blake2b, plan.right, known.read)
   if (Either.isLeft(checked)) return Either.left(checked.left)
   if (checked.right.nodes.length > 0) core.offsets.forget(claim.index)
@@ -160,7 +175,10 @@ const verifyOne = Effect.fnUntraced(function* (
   const checked = yield* Proof.check(blake2b, plan, known.read)
   const signed = checked.roots === undefined ? undefined : Merkle.tip(checked.roots)
   const isNew = signed !== undefined && !Merkle.sameTip(signed, batch.tip)
-  if (isNew) yield* checkRoots(core, claim, signed)
+  if (isNew) {
+    yield* checkRoots(core, claim, signed)
+    yield* checkHistory(core, claim, signed, plan, checked, known, batch.tip)
+  } else if (isOther(claim, core.lastSignature)) yield* checkSignature(core, claim)
   if (checked.nodes.length > 0) core.offsets.forget(claim.index)
   const offset = yield* offsetOf(core, claim, checked, known, batch)
   if (claim.block !== undefined && core.onwrite !== undefined) {
@@ -195,6 +213,53 @@ const checkRoots = (
     const valid = yield* core.crypto.verify(message, signature, core.key)
     if (!valid) return yield* new InvalidSignature({ length: signed.length })
   })
+
+/**
+ * A log that the key signed must continue the one that is held, or be continued by it, as far as its proof shows. The roots that are held
+ * are in memory, and those of a longer log name all of them that it can contradict: nothing is read but for a shorter one.
+ */
+const checkHistory = Effect.fnUntraced(function* (
+  core: FeedCore,
+  claim: Proof.Claim,
+  signed: Merkle.Tip,
+  plan: Proof.Plan,
+  checked: Proof.Checked,
+  known: Verified.KnownNodes,
+  before: Merkle.Tip
+) {
+  const { signature } = claim.proof
+  if (signature === undefined) return
+  const stored = plan.reads.flatMap((position) => known.get(position) ?? [])
+  const proof = signedProof(signed, signature, [...stored, ...checked.nodes])
+  const isShorter = signed.length < before.length
+  let isLinked = !isShorter
+  let differs = false
+  for (const root of before.roots) {
+    const other = proof.nodes.get(root.index)
+    if (other === undefined) isLinked = false
+    else if (!equals(root.hash, other.hash)) differs = true
+  }
+  if (isShorter || differs || !isLinked) {
+    const found = yield* compare(core, proof)
+    if (found.fork !== undefined) return yield* found.fork
+    isLinked = found.isLinked
+  }
+  if (!isLinked && core.fork !== undefined) return yield* core.fork
+  if (!isLinked && isAuthor(core)) {
+    const { index } = claim
+    const detail = `it does not show that the log of ${signed.length} blocks continues that of ${before.length}`
+    return yield* new InvalidProof({ index, reason: "incomplete", detail })
+  }
+  noteSigned(core, signed.length)
+  core.lastSignature = signature.slice()
+})
+
+/** A signature that the proof did not need: it may be of a history that differs elsewhere. */
+const checkSignature = Effect.fnUntraced(function* (core: FeedCore, claim: Proof.Claim) {
+  const found = yield* examine(core, claim)
+  if (found?.fork !== undefined) return yield* found.fork
+  if (found !== undefined) core.lastSignature = claim.proof.signature?.slice()
+})
 
 /** Where the claim's block lies in `data`; right after the one before it, mostly. */
 const offsetOf = (

@@ -19,7 +19,7 @@ import * as Recovery from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { extentOf, readData } from "./readBlocks.js"
 import { applyBits, commit } from "./commit.js"
-import { type FeedCore, isAuthor } from "./FeedCore.js"
+import type { FeedCore } from "./FeedCore.js"
 import { type Found, extendSigned, findSigned } from "./recoverLength.js"
 import { readEntries, readNodes } from "./readNodes.js"
 
@@ -28,6 +28,9 @@ export type RecoverError = CorruptStorage | OpenRefused | StorageError
 /** Sets `core.tip` and `core.bitfield` to what the files prove; stores what that changes, unless read-only. */
 export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effect<void, RecoverError> =>
   Effect.gen(function* () {
+    const flaws = core.bitfield.flaws()
+    // What bits that contradict each other say is no claim, and what lies behind them neither: all that is derived anew.
+    if (flaws.garbled < Infinity) applyBits(core, [{ _tag: "ForgetBeyond", length: flaws.garbled }])
     const claims = Recovery.claims(core.bitfield, core.bitfield.pages.pageSize, sizes)
     const isTorn = (sizes.signatures - Sleep.HEADER_SIZE) % Sleep.SIGNATURE_SIZE > 0
     const found = yield* findSigned(core, claims, isTorn)
@@ -46,8 +49,9 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
         bits: [{ _tag: "ForgetBeyond", length: proven.length }]
       })
     }
+    yield* dropBeyond(core)
     yield* dropUnlocated(core, claims.treeEnd)
-    const lagsFrom = Math.min(claims.bits, claims.wholeBits, storedByHalf(core))
+    const lagsFrom = Math.min(claims.bits, claims.wholeBits, flaws.garbled, flaws.withoutLeaf)
     if (lagsFrom < proven.length) {
       yield* rebuild(core, lagsFrom)
       yield* dropWithoutLeaf(core)
@@ -55,17 +59,17 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
     yield* dropMissingData(core, sizes.data)
   })
 
-/**
- * The first block whose have-bit was stored without its leaf's tree-bit. Of an author, who stores blocks one after the other, the last one
- * tells whether there is any: tree-bits are stored upwards.
- */
-const storedByHalf = (core: FeedCore): number => {
-  const { length } = core.tip
-  const last = isAuthor(core) ? Math.max(0, length - 1) : 0
-  return core.bitfield.nextWithoutLeaf(last, length) === length
-    ? length
-    : core.bitfield.nextWithoutLeaf(0, length)
-}
+/** Forgets have-bits past the end of the log: once it grows there, they would be taken for blocks. */
+const dropBeyond = (core: FeedCore) =>
+  Effect.suspend(() => {
+    const { bitfield, tip } = core
+    return bitfield.nextHeld(tip.length, bitfield.end / 2) < bitfield.end / 2
+      ? apply(core, {
+          ...Change.none,
+          bits: [{ _tag: "Have", start: tip.length, end: bitfield.end / 2, held: false }]
+        })
+      : Effect.void
+  })
 
 /**
  * What is left of a signature whose write was cut off, and the blank entries of its batch: the one would read as a signature once the
@@ -132,7 +136,10 @@ const dropMissingData = (core: FeedCore, dataSize: number): Effect.Effect<void, 
     if (lost.length > 0) yield* apply(core, { ...Change.none, bits: lost })
   })
 
-/** Derives the bits of the blocks from `from` on anew: every node that leads to a signed root, every block that matches its leaf. */
+/**
+ * Derives the bits from block `from` on anew: every node that leads to a signed root, every block that matches its leaf where the bits do not
+ * know the leaf.
+ */
 const rebuild = (core: FeedCore, from: number): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
     let offset = 0
@@ -179,7 +186,8 @@ const rebuildPiece = (core: FeedCore, root: TreeNode, offset: number, from: numb
     const held: Array<Change.BitChange> = []
     for (const { leaf, offset: start } of found.leaves) {
       const block = FlatTree.block(leaf.index)
-      if (block < from) continue
+      // What bits knew of the leaf knew of the block too: if it is not held, it was cleared.
+      if (block < from || core.bitfield.hasNode(leaf.index)) continue
       const [bytes] = yield* readData(core, start, leaf.size)
       if (equals(Hash.leafHash(core.crypto.blake2b256, bytes!), leaf.hash)) {
         held.push({ _tag: "Have", start: block, end: block + 1, held: true })

@@ -8,6 +8,7 @@ import * as Hash from "../../domain/Hash.js"
 import * as Merkle from "../../domain/Merkle.js"
 import { ENTRY_SIZE, type TreeNode, decode } from "../../domain/Node.js"
 import * as Recovery from "../../domain/Recovery.js"
+import { isSignature } from "../../domain/Signature.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { commit } from "./commit.js"
 import type { FeedCore } from "./FeedCore.js"
@@ -30,7 +31,10 @@ const FIRST_ENTRIES = 8
 const SCAN_ENTRIES = 1024
 
 /** The tip of the log of `length` blocks, when its roots are stored and signed (or are the key, in a finalized feed). */
-const proveLength = (core: FeedCore, length: number): Effect.Effect<Merkle.Tip | undefined, StorageError> =>
+export const proveLength = (
+  core: FeedCore,
+  length: number
+): Effect.Effect<Merkle.Tip | undefined, StorageError> =>
   Effect.gen(function* () {
     if (length === 0) return Merkle.emptyTip
     const roots: Array<TreeNode> = []
@@ -85,7 +89,7 @@ export const findSigned = (
   })
 
 /** The lengths in (start, end] that have a signature entry, longest first. */
-const signedLengths = (core: FeedCore, start: number, end: number) =>
+export const signedLengths = (core: FeedCore, start: number, end: number) =>
   Effect.map(
     core.files.read([
       {
@@ -133,7 +137,7 @@ export const extendSigned = (
     const message = Hash.rootHash(core.crypto.blake2b256, roots)
     const signature = yield* Effect.mapError(sign(core, message), cannotSign)
     const before = yield* readSignature(core.files, tip.length)
-    if (before !== undefined && !isTornFrom(before, signature)) return yield* unprovable(found, claims)
+    if (before !== undefined && !isLeftOf(before, signature)) return yield* unprovable(found, claims)
     yield* commit(core, { ...Change.none, cut, signature: Change.signatureWrite(tip.length, signature), tip })
     return tip
   })
@@ -168,9 +172,12 @@ const provenLeaves = (
     return leaves
   })
 
-/** Whether `stored` can be what a cut-off write left of `signature`: anything else is a signature of another history. */
-const isTornFrom = (stored: Uint8Array, signature: Uint8Array): boolean =>
-  stored.every((byte, i) => byte === 0 || byte === signature[i])
+/**
+ * Whether `stored` can be what a cut-off write left of `signature`, or is no signature at all, as what a file has where it was to grow when
+ * the power went: anything else is a signature of another history.
+ */
+const isLeftOf = (stored: Uint8Array, signature: Uint8Array): boolean =>
+  !isSignature(stored) || stored.every((byte, i) => byte === 0 || byte === signature[i])
 
 const unprovable = (found: Found, claims: Recovery.Claims): CorruptStorage =>
   new CorruptStorage({

@@ -10,7 +10,8 @@ import type { Claim } from "../../domain/Proof.js"
 import { Expected } from "../../domain/Expected.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import type * as Wire from "../../domain/Wire.js"
-import type { FeedCore } from "../feed/FeedCore.js"
+import { type FeedCore, isStale } from "../feed/FeedCore.js"
+import { Inquiry, type Question } from "./Inquiry.js"
 import { type PeerInfo, peerInfo } from "./PeerInfo.js"
 import type { Port } from "./Port.js"
 import type { Participant, Swarm } from "./Swarm.js"
@@ -47,6 +48,7 @@ const MOST_NEWS = 1024
 
 export class Member implements Participant {
   readonly peer: Peer
+  readonly inquiry: Inquiry
   /** What is told of it. */
   readonly info: PeerInfo
   /** Blocks that came and are to be verified. */
@@ -70,6 +72,7 @@ export class Member implements Participant {
   readonly #changed = new Set<number>()
   #dirty = true
   #saidDone = false
+  #isOurs = false
   #gotAll: boolean | undefined
   /** Whether we have asked what it has, as far as we want to know. */
   #hasAsked = false
@@ -92,6 +95,7 @@ export class Member implements Participant {
       },
       has: (block) => bitfield.has(block)
     })
+    this.inquiry = new Inquiry(core, this.peer)
     this.info = peerInfo(this)
     this.#answered = core.availability.ask()
   }
@@ -138,6 +142,7 @@ export class Member implements Participant {
 
   /** Both sides opened the feed and shook hands: it may be spoken of. `isOurs`: the other side is of this package. */
   ready(isOurs: boolean): void {
+    this.#isOurs = isOurs
     this.#writeIntent(isOurs)
     this.isReady = true
     this.host.onPeer("added", this)
@@ -153,7 +158,7 @@ export class Member implements Participant {
           this.send(action.message)
           break
         case "Store":
-          this.claims.push(action.claim)
+          if (!this.inquiry.takes(action.claim)) this.claims.push(action.claim)
           break
         case "Release":
           this.release(action.index)
@@ -226,6 +231,7 @@ export class Member implements Participant {
     this.#writeNews()
     if (!this.#dirty) return
     this.#dirty = false
+    if (this.inquiry.isAuthors) this.#lookOut()
     if (this.peer.downloading) {
       const { downloads } = this.swarm
       // Each is looked at once, however many others want its place.
@@ -238,16 +244,41 @@ export class Member implements Participant {
       for (const region of downloads.regions(this.peer)) {
         this.perform(this.peer.wantRegion(region, isExhausted))
       }
-      for (const { index, bytes, hash } of downloads.fill(this.peer, now)) {
+      const orders = this.inquiry.holdsBack ? [] : downloads.fill(this.peer, now)
+      this.#inquire(orders.length > 0, now)
+      for (const { index, bytes, hash } of orders) {
         this.peer.requested(index, hash, bytes, now)
         this.send({ _tag: "Request", index, bytes, hash, nodes: this.#digest(index, hash || bytes > 0) })
       }
-    }
+    } else this.#inquire(false, now)
     this.#hasAsked = true
     this.#askWhatItHas()
     if (this.#waiting.size > 0 && this.#hasNothingMore()) this.#tellDownloaded(this.#hasAll())
     // Who only gives ends with who wants nothing more, though it would give for ever.
     if (!this.options.live || (!this.options.download && !this.peer.remoteDownloading)) this.#writeEnd()
+  }
+
+  /** An author hears how long the log is elsewhere, and what it lacks it begins to ask for. */
+  #lookOut(): void {
+    const { core, options, peer } = this
+    this.perform(peer.wantRegion(Math.floor(core.tip.length / REGION_BLOCKS), () => false))
+    if (options.catchUp === false || peer.downloading || !isStale(core)) return
+    peer.downloading = true
+    this.#saidDone = false
+    this.send({ _tag: "Info", uploading: options.upload, downloading: true })
+  }
+
+  #inquire(orders: boolean, now: number): void {
+    const question = this.inquiry.next(orders)
+    if (question !== undefined) this.ask(question, now)
+  }
+
+  /** Asks for a leaf with all nodes of its proof, whatever we have. */
+  ask(question: Question, now: number): void {
+    const { index } = question
+    this.inquiry.asked(question, this.peer.requested(index, true, 0, now))
+    this.send({ _tag: "Request", index, bytes: 0, hash: true, nodes: 0 })
+    this.host.wake()
   }
 
   /**
@@ -256,14 +287,14 @@ export class Member implements Participant {
    */
   #writeIntent(isOurs: boolean): void {
     const { download, live, upload } = this.options
-    const downloading = download || live
+    const downloading = download || live || this.inquiry.isAuthors
     if (upload && (downloading || !isOurs)) return
     this.#saidDone = !downloading
     this.send({ _tag: "Info", uploading: upload, downloading })
   }
 
   #hasNothingMore(): boolean {
-    if (this.claims.length > 0 || this.storing) return false
+    if (this.claims.length > 0 || this.storing || this.inquiry.isOpen) return false
     return !this.peer.remoteUploading || this.swarm.downloads.isDone(this.peer)
   }
 
@@ -327,14 +358,31 @@ export class Member implements Participant {
   /** When neither side wants anything more, it is over. Told twice, once as we end, and once if we never began. */
   #writeEnd(): void {
     const { peer } = this
+    if (this.#isSilent && !this.#isInquiring) this.#writeInfo(this.options.upload)
     if (peer.downloading && this.#isDone()) {
       peer.downloading = false
-      this.#saidDone = true
-      this.send({ _tag: "Info", uploading: true, downloading: false })
+      this.#writeInfo(true)
     }
-    if (peer.downloading || peer.remoteDownloading) return
-    if (!this.#saidDone) this.send({ _tag: "Info", uploading: false, downloading: false })
+    if (peer.downloading || peer.remoteDownloading || this.#isInquiring) return
+    if (!this.#saidDone) this.#writeInfo(false)
     this.finish()
+  }
+
+  /** Says that nothing is downloaded, or will be. */
+  #writeInfo(uploading: boolean): void {
+    this.#saidDone = true
+    this.send({ _tag: "Info", uploading, downloading: false })
+  }
+
+  /** Whether an author said nothing at first, lest the other side end before it has answered, and did not since. */
+  get #isSilent(): boolean {
+    return this.#isOurs && this.inquiry.isAuthors && !this.peer.downloading && !this.#saidDone
+  }
+
+  /** Whether an author may still hear of another log of its key. */
+  get #isInquiring(): boolean {
+    const { inquiry, peer } = this
+    return inquiry.isAuthors && peer.remoteUploading && (inquiry.isOpen || peer.openWants > 0)
   }
 
   #isDone(): boolean {

@@ -48,6 +48,8 @@ export class Session {
   readonly work = new Signal()
   /** A feed was opened, so that what was kept for it can be read. */
   readonly opened = new Signal()
+  /** What waited for an answer can go on without. */
+  readonly freed = new Signal()
   /** Ends the session from outside its fibers. */
   readonly over: Deferred.Deferred<void, SessionError>
   remote: Wire.Handshake | undefined

@@ -1,8 +1,10 @@
 /** reading: bytes that arrive, decoded, handled and stored, a batch at a time. */
 import { Clock, Effect, Either } from "effect"
-import { type FeedClosed, ProtocolError } from "../../domain/Errors.js"
+import { type FeedClosed, type NetworkError, ProtocolError } from "../../domain/Errors.js"
 import type { Channel } from "../../domain/Multiplexer.js"
 import type { Claim } from "../../domain/Proof.js"
+import { whileOpen } from "../feed/FeedCore.js"
+import { examine } from "../feed/fork.js"
 import { type PutError, putAll } from "../feed/put.js"
 import type { Member } from "./Member.js"
 import type { Session, SessionError } from "./Session.js"
@@ -29,7 +31,7 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
       }
       if (!port.hasMore) {
         session.pulling = true
-        const came = yield* turn.after(port.pull)
+        const came = yield* turn.after(next(session))
         session.pulling = false
         if (came === undefined) return yield* ended(session)
         session.came += came
@@ -37,11 +39,21 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
       yield* handle(session, turn, answer)
       if (port.atBoundary) session.heard = true
       for (const member of session.members.values()) {
-        if (member.claims.length > 0) yield* store(member, turn)
+        yield* inquire(member, turn)
+        if (member.claims.length > 0 && !member.inquiry.isOpen) yield* store(member, turn)
       }
       session.wake()
     }
   })
+
+/** Waits for bytes; and, where blocks wait for an answer, until they need not. */
+const next = (session: Session): Effect.Effect<number | undefined, NetworkError> => {
+  const { freed, members, port } = session
+  for (const { inquiry } of members.values()) {
+    if (inquiry.isOpen) return Effect.raceFirst(port.pull, Effect.as(freed.wait, 0))
+  }
+  return port.pull
+}
 
 const handle = Effect.fnUntraced(function* (session: Session, turn: Turn, answer: Answer) {
   const { port } = session
@@ -61,18 +73,20 @@ const handle = Effect.fnUntraced(function* (session: Session, turn: Turn, answer
 
 /** Verifies and stores what came for one feed. A block that is held by now came from elsewhere too. */
 const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
-  const { claims, core } = member
+  const { claims, core, inquiry } = member
   member.claims = []
   member.storing = true
   let next = 0
   while (next < claims.length) {
     yield* turn.giveWay
     const batch = takeBatch(member, claims, next)
+    const before = core.tip
     const stored = yield* Effect.either(
       putAll(core, batch.claims, { from: member.info, pause: turn.giveWay })
     )
     // Before anybody else has a turn: who heard that the block is here may look whether we said so.
     acknowledge(member, batch.claims)
+    if (core.tip !== before) inquiry.isLinked = true
     if (Either.isRight(stored)) recycle(member, batch.claims)
     next = batch.next
     if (Either.isLeft(stored)) {
@@ -81,7 +95,10 @@ const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
         left._tag === "InvalidProof" && left.reason === "incomplete" && member.forgive(left.index)
       if (!forgiven) {
         release(member, claims)
-        return yield* asSessionError(left)
+        const question = inquiry.doubts(left, batch.claims)
+        if (question === undefined) return yield* asSessionError(left)
+        member.storing = false
+        return member.ask(question, yield* Clock.currentTimeMillis)
       }
       // Those before it are stored, those after it have their turn; it is asked for again.
       next = claims.findIndex((claim) => claim.index === left.index && batch.claims.includes(claim)) + 1
@@ -128,6 +145,26 @@ const acknowledge = (member: Member, claims: ReadonlyArray<Claim>): void => {
   }
 }
 
+/** Looks at the answer to what the peer was asked of the log, if it has come or will not come. */
+const inquire = Effect.fnUntraced(function* (member: Member, turn: Turn) {
+  const { claims, core, inquiry } = member
+  inquiry.limit(claims)
+  const { answer: claim } = inquiry
+  if (claim === undefined && !inquiry.isAbandoned) return
+  yield* turn.giveWay
+  const found =
+    claim === undefined
+      ? undefined
+      : yield* core.writer.exclusive(Effect.zipRight(whileOpen(core), examine(core, claim)))
+  const question = inquiry.close(found)
+  if (found?.fork !== undefined) return yield* found.fork
+  if (inquiry.doubt !== undefined) return yield* asSessionError(inquiry.doubt)
+  if (claim !== undefined && question?.purpose === "link" && found?.isLinked === true) {
+    yield* Effect.mapError(putAll(core, [claim], { from: member.info }), asSessionError)
+  }
+  member.look()
+})
+
 /** A block or proof that does not hold is the peer's doing. */
 const asSessionError = (error: PutError): SessionError =>
   error._tag === "InvalidProof" || error._tag === "InvalidSignature"
@@ -135,8 +172,11 @@ const asSessionError = (error: PutError): SessionError =>
     : error
 
 /** The other side has ended: fine, unless it owes something. */
-const ended = (session: Session): Effect.Effect<void, ProtocolError> => {
-  const owing = [...session.members.values()].some((member) => member.isOwed)
+const ended = (session: Session): Effect.Effect<void, SessionError> => {
+  const members = [...session.members.values()]
+  const doubt = members.find(({ inquiry }) => inquiry.doubt !== undefined)?.inquiry.doubt
+  if (doubt !== undefined) return Effect.fail(asSessionError(doubt))
+  const owing = members.some((member) => member.isOwed)
   if (!session.port.atBoundary) {
     return Effect.fail(new ProtocolError({ reason: "ended-early", detail: "in the middle of a frame" }))
   }

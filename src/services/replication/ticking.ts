@@ -53,6 +53,7 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     for (const member of session.members.values()) {
       if (member.finished) continue
       if (!arriving) member.perform(member.peer.expire(now - TICKS_DEAD * tick))
+      if (member.inquiry.isAbandoned) session.freed.raise()
       const { stalledSince } = member.peer
       if (!session.options.live && stalledSince !== undefined && now - stalledSince > TICKS_STALLED * tick) {
         return yield* new ProtocolError({ reason: "timeout", detail: "it answered no request for too long" })

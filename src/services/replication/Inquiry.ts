@@ -1,0 +1,143 @@
+/**
+ * What one peer is asked about the log as a whole: for a leaf, with all nodes of its proof, so that the log that its side signed can be
+ * compared with ours. Nothing of the answer is believed but what the key signed, and none may be missing for the rest to go on.
+ *
+ *     link     before the first request of blocks, where we have some already: does its log continue ours? The leaf of the first block that
+ *              we lack names all our roots. A real peer leaves out for ever what we once said we have, so this question comes first
+ *     last     by an author, of the last block there is: did the key sign a longer log, or another?
+ *     doubt    of a block whose proof did not hold: is it a lie, or another history?
+ *
+ * While a question is open the blocks that came wait to be stored. It ends with its answer, with the request (a peer that does not
+ * answer is given up after a while), or when more waits than is kept.
+ */
+import type { InvalidProof, InvalidSignature } from "../../domain/Errors.js"
+import type { Peer } from "../../domain/Peer.js"
+import type { Claim } from "../../domain/Proof.js"
+import type { FeedCore } from "../feed/FeedCore.js"
+import type { Comparison } from "../feed/fork.js"
+import type { PutError } from "../feed/put.js"
+
+/** Bytes of blocks that wait for an answer, and what each costs beside its bytes. */
+const MOST_WAITING = 4 * 1024 * 1024
+const CLAIM_BYTES = 512
+
+export type Doubt = InvalidProof | InvalidSignature
+
+export interface Question {
+  readonly purpose: "link" | "last" | "doubt"
+  /** The block whose leaf is asked for. */
+  readonly index: number
+}
+
+const isSigned = ({ proof }: Claim): boolean => proof.signature !== undefined
+
+export class Inquiry {
+  /** What came as the answer, and was not looked at yet. */
+  answer: Claim | undefined
+  /** Why the connection ends, if the answer does not say better. */
+  doubt: Doubt | undefined
+  /** Whether what the peer has is known to continue what we had, or was the first that we had. */
+  isLinked = false
+  #open: (Question & { readonly number: number }) | undefined
+  /** How long the two logs were when it was last asked whether the one continues the other; 0: it was not. */
+  #askedLink = { length: 0, remoteLength: 0 }
+  /** How long its log was when it was last asked for its end; how long the log of its side is that is known to continue ours. */
+  #askedLength = 0
+  #linkedLength = 0
+
+  constructor(
+    readonly core: FeedCore,
+    readonly peer: Peer
+  ) {}
+
+  /** Whether the feed is signed here, so that a log of its key that we do not know would make it a fork. */
+  get isAuthors(): boolean {
+    return this.core.secretKey !== undefined
+  }
+
+  /** Whether an answer is awaited, or waits to be looked at. */
+  get isOpen(): boolean {
+    return this.#open !== undefined && (this.answer !== undefined || this.peer.isAwaited(this.#open.number))
+  }
+
+  /** Whether the question was given up, and what waited for it can go on. */
+  get isAbandoned(): boolean {
+    return this.#open !== undefined && !this.isOpen
+  }
+
+  /** Whether nothing may be taken that is not shown to continue the log: an author would sign on from it; or there is another branch. */
+  get #isStrict(): boolean {
+    return this.isAuthors || this.core.fork !== undefined
+  }
+
+  /** Whether no blocks may be asked of the peer yet. */
+  get holdsBack(): boolean {
+    const known = Math.max(this.core.tip.length, this.#linkedLength)
+    return this.#isStrict && this.core.tip.length > 0 && this.peer.remoteLength > known
+  }
+
+  /** What to ask now, if anything; `orders`: whether blocks are about to be asked for. */
+  next(orders: boolean): Question | undefined {
+    if (this.#open !== undefined) return undefined
+    const { length } = this.core.tip
+    const { remote, remoteLength } = this.peer
+    const last = remoteLength - 1
+    if (this.isAuthors && remoteLength > (this.#askedLength === 0 ? 0 : length)) {
+      if (remoteLength > this.#askedLength && remote.has(last)) return { purpose: "last", index: last }
+    }
+    if (length === 0 || !(this.holdsBack || (orders && !this.isLinked))) return undefined
+    // Once for all; or, where nothing else may be taken, each time that one of the logs is longer than it was.
+    const asked = this.#askedLink
+    const isAsked = this.#isStrict
+      ? asked.length === length && asked.remoteLength === remoteLength
+      : asked.length > 0
+    const index = remote.has(length) || this.#isStrict ? length : last
+    return isAsked || !remote.has(index) ? undefined : { purpose: "link", index }
+  }
+
+  /** The question was sent, as the request of that number. */
+  asked(question: Question, number: number): void {
+    this.#open = { ...question, number }
+    const { remoteLength } = this.peer
+    if (question.purpose === "last") this.#askedLength = remoteLength
+    else this.#askedLink = { length: this.core.tip.length, remoteLength }
+  }
+
+  /** Whether a claim is the answer, which it then keeps. */
+  takes(claim: Claim): boolean {
+    if (this.#open?.index !== claim.index || claim.block !== undefined || this.answer !== undefined)
+      return false
+    this.answer = claim
+    return true
+  }
+
+  /** The question is over: with what the answer showed, if it came and showed something. Answers what it was. */
+  close(found?: Comparison): Question | undefined {
+    const question = this.#open
+    this.#open = undefined
+    this.answer = undefined
+    if (found?.isLinked === true && question?.purpose === "link") {
+      this.#linkedLength = found.length
+      this.isLinked = true
+    }
+    return question
+  }
+
+  /** What did not hold may be of another history: it is asked for once more, with all that proves it. */
+  doubts(error: PutError, batch: ReadonlyArray<Claim>): Question | undefined {
+    if (error._tag !== "InvalidProof" && error._tag !== "InvalidSignature") return undefined
+    if (this.core.tip.length === 0 || this.isLinked || this.doubt !== undefined) return undefined
+    const index = error._tag === "InvalidProof" ? error.index : batch.find(isSigned)?.index
+    if (index === undefined) return undefined
+    this.doubt = error
+    return { purpose: "doubt", index }
+  }
+
+  /** Gives the question up when more waits for it than is kept. */
+  limit(waiting: ReadonlyArray<Claim>): void {
+    if (!this.isOpen || this.doubt !== undefined) return
+    let bytes = 0
+    for (const { block } of waiting) bytes += CLAIM_BYTES + (block?.length ?? 0)
+    if (bytes > MOST_WAITING) this.close()
+  }
+}

@@ -1,0 +1,460 @@
+/** One random history of an author on a machine that fails, with what must hold checked after every step of it. */
+import { Effect, Exit, Scope } from "effect"
+import { Random, seedOf } from "../../src/domain/Random.js"
+import { toHex } from "../../src/domain/Bytes.js"
+import { isSignature } from "../../src/domain/Signature.js"
+import { Crypto, type CryptoService, Feed, type KeyPair, Storage } from "../../src/index.js"
+import * as StorageFaulty from "../../src/layers/StorageFaulty.js"
+import * as Invariants from "../../src/testing/Invariants.js"
+import { InvariantBroken, KnownLog, signaturesIn } from "../../src/testing/KnownLog.js"
+
+export interface Counts {
+  actions: number
+  appends: number
+  blocks: number
+  clears: number
+  reopenings: number
+  /** Crashes of the program that ran, and of copies of its machine. */
+  crashes: number
+  forks: number
+  powerCuts: number
+  torn: number
+  garbage: number
+  lost: number
+  faults: number
+  full: number
+  refused: number
+  doubtful: number
+  fetched: number
+  checks: number
+}
+
+export const noCounts = (): Counts => ({
+  actions: 0,
+  appends: 0,
+  blocks: 0,
+  clears: 0,
+  reopenings: 0,
+  crashes: 0,
+  forks: 0,
+  powerCuts: 0,
+  torn: 0,
+  garbage: 0,
+  lost: 0,
+  faults: 0,
+  full: 0,
+  refused: 0,
+  doubtful: 0,
+  fetched: 0,
+  checks: 0
+})
+
+import { ReaderRun } from "./ReaderRun.js"
+
+type Batch = ReadonlyArray<Uint8Array>
+
+const broken = (invariant: InvariantBroken["invariant"], detail: string) =>
+  new InvariantBroken({ invariant, detail })
+
+export class AuthorRun {
+  readonly random: Random
+  readonly known = new KnownLog()
+  readonly made = new Set<string>()
+  readonly trace: Array<string> = []
+  readonly crypto: CryptoService
+  feed: Feed.Feed | undefined
+  reader: ReaderRun | undefined
+  #life: Scope.CloseableScope | undefined
+  #isCreated = false
+  #announced: Array<{ readonly length: number; readonly machine: StorageFaulty.StorageFaulty }> = []
+  #watching = false
+
+  private constructor(
+    readonly seed: number,
+    readonly machine: StorageFaulty.StorageFaulty,
+    readonly keys: KeyPair,
+    readonly durability: Feed.Durability,
+    crypto: CryptoService,
+    readonly counts: Counts
+  ) {
+    this.random = new Random(seedOf(seed, "author"))
+    this.crypto = {
+      ...crypto,
+      keyPair: (seed) => (seed === undefined ? Effect.succeed(this.keys) : crypto.keyPair(seed)),
+      sign: (message, secretKey) =>
+        Effect.tap(crypto.sign(message, secretKey), (signature) =>
+          Effect.sync(() => this.made.add(toHex(signature)))
+        )
+    }
+  }
+
+  static readonly make = (seed: number, crypto: CryptoService, counts: Counts) =>
+    Effect.gen(function* () {
+      const random = new Random(seedOf(seed, "setting"))
+      const keys = yield* crypto.keyPair(Uint8Array.from({ length: 32 }, () => random.below(256)))
+      const durability = random.next() < 0.5 ? "process" : "power"
+      const machine = yield* StorageFaulty.make({
+        seed,
+        sectorSize: random.next() < 0.5 ? 512 : 4096,
+        garbage: random.next() < 0.5 ? 0 : 0.3
+      })
+      return new AuthorRun(seed, machine, keys, durability, crypto, counts)
+    })
+
+  note(what: string): void {
+    this.trace.push(what)
+  }
+
+  get kind(): StorageFaulty.CrashKind {
+    return this.durability === "power" && this.random.next() < 0.7 ? "power" : "process"
+  }
+
+  services<A, E>(storage: Storage["Type"], effect: Effect.Effect<A, E, Crypto | Storage | Scope.Scope>) {
+    return effect.pipe(Effect.provideService(Storage, storage), Effect.provideService(Crypto, this.crypto))
+  }
+
+  /** The keys are given, or made, until it is known that they are stored. */
+  open(storage: Storage["Type"]) {
+    const { publicKey: key, secretKey } = this.keys
+    const keys = this.#isCreated || this.seed % 3 > 0 ? {} : { key, secretKey }
+    return this.services(storage, Feed.open({ ...keys, durability: this.durability }))
+  }
+
+  block(): Uint8Array {
+    const { random } = this
+    const size = random.below(8) === 0 ? 0 : random.below(16) === 0 ? random.below(5000) : random.below(40)
+    const isZeros = random.below(12) === 0
+    return Uint8Array.from({ length: size }, () => (isZeros ? 0 : random.below(256)))
+  }
+
+  batch(): Batch {
+    const { random } = this
+    const count =
+      random.below(3) > 0 ? 1 : random.below(20) === 0 ? 200 + random.below(900) : 1 + random.below(12)
+    return Array.from({ length: count }, () => this.block())
+  }
+
+  run(steps: number): Effect.Effect<void, InvariantBroken, Scope.Scope> {
+    return Effect.gen(this, function* () {
+      this.note(`${this.durability}`)
+      yield* this.start()
+      if (this.feed === undefined) return
+      if (this.random.next() < 0.5) {
+        const { crypto, keys, known, seed } = this
+        this.reader = yield* ReaderRun.make(seed, keys.publicKey, known, crypto, (what) => this.note(what))
+      }
+      // The end of a page of the bitfield is near.
+      if (this.random.next() < 0.03) {
+        const count = 8192 - this.random.below(30)
+        yield* this.append([Array.from({ length: count }, (_, i) => Uint8Array.of(i))])
+      }
+      for (let step = 0; step < steps; step++) {
+        this.counts.actions++
+        const crashes = this.machine.counts.crashes
+        if (this.random.next() < 0.3) {
+          const [after, kind] = [this.random.below(this.random.next() < 0.5 ? 8 : 40), this.kind]
+          this.note(`a crash (${kind}) is planned, ${after} steps on`)
+          yield* this.machine.crashAfter(after, kind)
+        }
+        this.#watching = this.random.next() < 0.3
+        yield* this.act()
+        if (this.feed === undefined && this.machine.counts.crashes === crashes) return
+        this.#watching = false
+        yield* this.machine.crashAfter(undefined, "process")
+        yield* this.checkAnnounced()
+        if (this.reader !== undefined && this.machine.counts.crashes === crashes && this.feed !== undefined) {
+          yield* this.reader.step(this.feed)
+        }
+        if (this.machine.counts.crashes > crashes) yield* this.restart("crashed")
+        else yield* this.checkForks()
+        if (this.feed === undefined) return
+      }
+      yield* this.machine.fail()
+      yield* this.machine.limit()
+      yield* this.reopen()
+    })
+  }
+
+  act(): Effect.Effect<void, InvariantBroken, Scope.Scope> {
+    const { random } = this
+    const drawn = random.below(100)
+    if (drawn < 50) return this.append([this.batch()])
+    if (drawn < 60) return this.append(Array.from({ length: 2 + random.below(4) }, () => this.batch()))
+    if (drawn < 75) return this.clear()
+    if (drawn < 85) return this.reopen()
+    if (drawn < 92) return this.misbehave()
+    return Effect.suspend(() => {
+      const { kind } = this
+      this.note(`crash now (${kind})`)
+      return this.machine.crash(kind)
+    })
+  }
+
+  /** Faults begin, or end. */
+  misbehave() {
+    const { random } = this
+    const drawn = random.below(4)
+    if (drawn < 2) {
+      this.note("the disk works")
+      return Effect.zipRight(this.machine.fail(), this.machine.limit())
+    }
+    if (drawn === 2) {
+      const room = random.below(6000)
+      this.note(`room for ${room} bytes`)
+      return Effect.flatMap(this.machine.used, (used) => this.machine.limit(used + room))
+    }
+    this.note("the disk fails at times")
+    return this.machine.fail({ reads: 0.02, writes: 0.1, syncs: 0.1 })
+  }
+
+  append(batches: ReadonlyArray<Batch>) {
+    return Effect.gen(this, function* () {
+      const feed = this.feed
+      if (feed === undefined) return
+      this.note(`append ${batches.map((batch) => batch.length).join(" ")} at ${feed.length}`)
+      const crashes = this.machine.counts.crashes
+      this.counts.appends += batches.length
+      const exits = yield* Effect.all(
+        batches.map((batch) => Effect.either(feed.appendBatch(batch))),
+        { concurrency: "unbounded" }
+      )
+      if (this.machine.counts.crashes > crashes) {
+        this.known.attempted(batches)
+        return
+      }
+      const failed: Array<Batch> = []
+      for (const [i, exit] of exits.entries()) {
+        const batch = batches[i]!
+        if (exit._tag === "Right") {
+          this.known.appended(exit.right, batch)
+          this.counts.blocks += batch.length
+        } else failed.push(batch)
+        if (exit._tag === "Left") this.note(`failed: ${exit.left.message}`)
+      }
+      if (failed.length > 0) this.known.attempted(failed)
+      if (failed.length < batches.length && feed.length !== this.known.blocks.length) {
+        return yield* broken("lost", `length ${feed.length} after ${this.known.blocks.length} were appended`)
+      }
+      yield* this.seeSignature(feed)
+    })
+  }
+
+  /** Whoever asks is told the last signature: it exists. */
+  seeSignature(feed: Feed.Feed) {
+    return Effect.gen(this, function* () {
+      const seen = yield* Effect.either(feed.signature())
+      if (seen._tag === "Right") this.known.signed(seen.right.index + 1, seen.right.signature)
+    })
+  }
+
+  clear() {
+    return Effect.gen(this, function* () {
+      const feed = this.feed
+      if (feed === undefined || feed.length === 0) return
+      const start = this.random.below(feed.length)
+      const end = start + 1 + this.random.below(this.random.next() < 0.8 ? 4 : 40)
+      this.note(`clear ${start} to ${end}`)
+      const crashes = this.machine.counts.crashes
+      this.counts.clears++
+      this.known.clearing(start, end)
+      const exit = yield* Effect.either(feed.clear(start, end))
+      if (exit._tag === "Left") this.note(`failed: ${exit.left.message}`)
+      if (exit._tag === "Right" && this.machine.counts.crashes === crashes) {
+        this.known.hasCleared(start, Math.min(end, feed.length))
+      }
+    })
+  }
+
+  reopen() {
+    return Effect.gen(this, function* () {
+      const { feed, machine } = this
+      this.note("close")
+      const crashes = machine.counts.crashes
+      const exit = feed === undefined ? undefined : yield* Effect.either(feed.close)
+      if (exit?._tag === "Left") this.note(`failed: ${exit.left.message}`)
+      if (machine.counts.crashes === crashes) yield* this.restart("closed")
+    })
+  }
+
+  /** Opens the feed again, whatever became of it, and holds it to all that it promised. */
+  restart(why: string) {
+    return Effect.gen(this, function* () {
+      yield* this.stop()
+      yield* this.machine.fail()
+      yield* this.machine.limit()
+      yield* this.checkSignatures(this.machine)
+      this.note(`${why}; open`)
+      yield* this.start()
+    })
+  }
+
+  stop() {
+    return Effect.gen(this, function* () {
+      this.feed = undefined
+      const life = this.#life
+      this.#life = undefined
+      if (life !== undefined) yield* Scope.close(life, Exit.void)
+    })
+  }
+
+  start(): Effect.Effect<void, InvariantBroken, Scope.Scope> {
+    return Effect.gen(this, function* () {
+      const { counts, machine, random } = this
+      counts.reopenings++
+      while (this.feed === undefined) {
+        const crashes = machine.counts.crashes
+        if (random.next() < (this.#isCreated ? 0.2 : 0.5)) {
+          const [after, kind] = [random.below(this.#isCreated ? 30 : 16), this.kind]
+          this.note(`a crash (${kind}) is planned while it opens, ${after} steps on`)
+          yield* machine.crashAfter(after, kind)
+        }
+        const life = yield* Scope.fork(yield* Effect.scope, { _tag: "Sequential" })
+        const opened = yield* Effect.either(Scope.extend(this.open(machine.storage), life))
+        yield* machine.crashAfter(undefined, "process")
+        if (opened._tag === "Right" && machine.counts.crashes === crashes) {
+          this.#life = life
+          this.#isCreated = true
+          yield* this.accept(opened.right)
+          return
+        }
+        yield* Scope.close(life, Exit.void)
+        if (machine.counts.crashes > crashes) continue
+        if (opened._tag === "Right") continue
+        if (yield* this.isInDoubt(machine)) return
+        // Half a secret key may be a stranger's file. Nothing was promised yet.
+        if (this.#isCreated || opened.left._tag === "StorageError")
+          return yield* broken("refused", opened.left.message)
+        this.note(`refused: ${opened.left.message}`)
+        counts.refused++
+        return
+      }
+    })
+  }
+
+  /**
+   * Garbage that could be a signature, where one was being written, may be that of another history: the feed is refused, and can be read only. Of
+   * garbage one in sixteen could.
+   */
+  isInDoubt(machine: StorageFaulty.StorageFaulty) {
+    return Effect.gen(this, function* () {
+      const files = yield* machine.contents()
+      const entries = [...signaturesIn(files.get("signatures") ?? new Uint8Array(0)).values()]
+      const last = entries.at(-1)
+      if (last === undefined || this.made.has(toHex(last)) || !isSignature(last)) return false
+      const { durability } = this
+      const reading = this.services(machine.storage, Feed.open({ readOnly: true, durability }))
+      const feed = yield* Effect.mapError(reading, (error) => broken("refused", error.message))
+      yield* Invariants.keepsPromises(feed, this.known)
+      this.counts.doubtful++
+      return true
+    }).pipe(Effect.scoped)
+  }
+
+  accept(feed: Feed.Feed) {
+    return Effect.gen(this, function* () {
+      this.note(`opened at ${feed.length}`)
+      if (!feed.writable) return yield* broken("refused", "the author cannot write any more")
+      this.known.settle(yield* Invariants.keepsPromises(feed, this.known))
+      for (const index of this.known.cleared) this.known.promised.delete(index)
+      yield* this.checkLog(feed)
+      yield* this.seeSignature(feed)
+      feed.unsafeListen((event) => {
+        if (event._tag !== "Append" || !this.#watching || this.#announced.length > 0) return
+        const machine = Effect.runSync(this.machine.fork(this.random.uint32()))
+        this.#announced.push({ length: event.length, machine })
+      })
+      this.feed = feed
+    })
+  }
+
+  checkLog(feed: Feed.Feed) {
+    this.counts.checks++
+    const { length } = feed
+    const some =
+      length <= 30
+        ? undefined
+        : Array.from({ length: 20 }, (_, i) => (i < 5 ? length - 1 - i : this.random.below(length)))
+    return Effect.provideService(Invariants.isProvable(feed, some), Crypto, this.crypto)
+  }
+
+  /** Signatures that are on the disk for as good as was promised: anybody may find them there. */
+  checkSignatures(machine: StorageFaulty.StorageFaulty) {
+    return Effect.gen(this, function* () {
+      // What is not synced may go with the power, before anybody opens the feed: it need not have been.
+      const files = yield* machine.contents("", this.durability === "power" ? "synced" : "current")
+      for (const [length, signature] of signaturesIn(files.get("signatures") ?? new Uint8Array(0))) {
+        if (this.made.has(toHex(signature))) this.known.signed(length, signature)
+      }
+    })
+  }
+
+  /** What had been announced when the machine was as it is in a copy of it is there when that crashes. */
+  checkAnnounced() {
+    return Effect.gen(this, function* () {
+      const announced = this.#announced
+      this.#announced = []
+      for (const { length, machine } of announced) {
+        yield* machine.crash(this.kind)
+        const feed = yield* Effect.either(this.open(machine.storage))
+        if (feed._tag === "Left") return yield* broken("refused", feed.left.message)
+        this.counts.forks++
+        if (feed.right.length < length)
+          return yield* broken("announced", `${length}, of which ${feed.right.length} are left`)
+      }
+    }).pipe(Effect.scoped)
+  }
+
+  /** Copies of the machine crash as it is now: each must open with all that was promised, and go on. */
+  checkForks() {
+    return Effect.gen(this, function* () {
+      const { feed, random } = this
+      if (feed === undefined || random.next() < 0.5) return
+      const fork = yield* this.machine.fork(random.uint32())
+      const { kind } = this
+      yield* fork.crash(kind)
+      this.counts.forks++
+      this.add(fork.counts)
+      yield* this.judge(fork).pipe(
+        Effect.mapError((error) =>
+          broken(error.invariant, `in a copy that crashed (${kind}): ${error.detail}`)
+        )
+      )
+    })
+  }
+
+  judge(fork: StorageFaulty.StorageFaulty) {
+    return Effect.gen(this, function* () {
+      const opened = yield* Effect.either(this.open(fork.storage))
+      if (opened._tag === "Left") {
+        if (yield* this.isInDoubt(fork)) return
+        return yield* broken("refused", opened.left.message)
+      }
+      const feed = opened.right
+      const more = yield* Invariants.keepsPromises(feed, this.known)
+      yield* this.checkLog(feed)
+      const length = feed.length
+      const exit = yield* Effect.either(feed.append(Uint8Array.of(1, 2, 3)))
+      if (exit._tag === "Left") return yield* broken("refused", `an append: ${exit.left.message}`)
+      if (exit.right !== length || length < this.known.blocks.length + more.length) {
+        return yield* broken("fork", `appended at ${exit.right}`)
+      }
+      const { signature } = yield* Effect.orDie(feed.signature())
+      const before = this.known.signatures.get(length + 1)
+      if (before !== undefined && before !== toHex(signature)) {
+        return yield* broken("fork", `length ${length + 1} is signed a second time`)
+      }
+    }).pipe(Effect.scoped)
+  }
+
+  /** What was injected counts. */
+  add(injected: Readonly<StorageFaulty.Counts>): void {
+    const { counts } = this
+    counts.crashes += injected.crashes
+    counts.powerCuts += injected.powerCuts
+    counts.torn += injected.torn
+    counts.garbage += injected.garbage
+    counts.lost += injected.lost
+    counts.faults += injected.failures
+    counts.full += injected.full
+  }
+}
