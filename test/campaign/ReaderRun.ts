@@ -173,7 +173,7 @@ export class ReaderRun {
       yield* machine.crashAfter(undefined, "process")
       if (machine.counts.crashes > crashes) return yield* Scope.close(life, Exit.void)
       // What is left of a creation may be a stranger's files. Nothing was promised yet.
-      if (opened._tag === "Left" && !this.#isCreated && opened.left._tag === "CorruptStorage") {
+      if (opened._tag === "Left" && !this.#isCreated && opened.left._tag !== "StorageError") {
         this.isGivenUp = true
         return yield* Scope.close(life, Exit.void)
       }
