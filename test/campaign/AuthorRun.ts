@@ -2,6 +2,7 @@
 import { Effect, Exit, Scope } from "effect"
 import { Random, seedOf } from "../../src/domain/Random.js"
 import { toHex } from "../../src/domain/Bytes.js"
+import { FILES } from "../../src/domain/Sleep.js"
 import { isSignature } from "../../src/domain/Signature.js"
 import { Crypto, type CryptoService, Feed, type KeyPair, Storage } from "../../src/index.js"
 import * as StorageFaulty from "../../src/layers/StorageFaulty.js"
@@ -26,6 +27,7 @@ export interface Counts {
   refused: number
   doubtful: number
   fetched: number
+  flippedBits: number
   checks: number
 }
 
@@ -46,6 +48,7 @@ export const noCounts = (): Counts => ({
   refused: 0,
   doubtful: 0,
   fetched: 0,
+  flippedBits: 0,
   checks: 0
 })
 
@@ -68,6 +71,9 @@ export class AuthorRun {
   #isCreated = false
   #announced: Array<{ readonly length: number; readonly machine: StorageFaulty.StorageFaulty }> = []
   #watching = false
+  #isFull = false
+  /** Whether operations failed otherwise than for want of room, since the feed was opened. */
+  #hasFailed = false
 
   private constructor(
     readonly seed: number,
@@ -172,6 +178,7 @@ export class AuthorRun {
       yield* this.machine.fail()
       yield* this.machine.limit()
       yield* this.reopen()
+      yield* this.checkRot()
     })
   }
 
@@ -196,14 +203,17 @@ export class AuthorRun {
     const drawn = random.below(4)
     if (drawn < 2) {
       this.note("the disk works")
+      this.#isFull = false
       return Effect.zipRight(this.machine.fail(), this.machine.limit())
     }
     if (drawn === 2) {
       const room = random.below(6000)
       this.note(`room for ${room} bytes`)
+      this.#isFull = true
       return Effect.flatMap(this.machine.used, (used) => this.machine.limit(used + room))
     }
     this.note("the disk fails at times")
+    this.#hasFailed = true
     return this.machine.fail({ reads: 0.02, writes: 0.1, syncs: 0.1 })
   }
 
@@ -229,7 +239,12 @@ export class AuthorRun {
           this.known.appended(exit.right, batch)
           this.counts.blocks += batch.length
         } else failed.push(batch)
-        if (exit._tag === "Left") this.note(`failed: ${exit.left.message}`)
+        if (exit._tag === "Right") continue
+        this.note(`failed: ${exit.left.message}`)
+        // A full disk is said to be full, and the feed goes on when there is room.
+        const isToldFull = exit.left._tag === "StorageError" && exit.left.reason === "full"
+        if (!this.#hasFailed && !(this.#isFull && isToldFull))
+          return yield* broken("stuck", exit.left.message)
       }
       if (failed.length > 0) this.known.attempted(failed)
       if (failed.length < batches.length && feed.length !== this.known.blocks.length) {
@@ -280,6 +295,8 @@ export class AuthorRun {
   restart(why: string) {
     return Effect.gen(this, function* () {
       yield* this.stop()
+      this.#isFull = false
+      this.#hasFailed = false
       yield* this.machine.fail()
       yield* this.machine.limit()
       yield* this.checkSignatures(this.machine)
@@ -420,6 +437,35 @@ export class AuthorRun {
         )
       )
     })
+  }
+
+  /** Bits that flip at rest are an error with a type, or are found by an audit; and nothing is signed a second time. */
+  checkRot() {
+    return Effect.gen(this, function* () {
+      for (const file of FILES) {
+        const fork = yield* this.machine.fork(this.random.uint32())
+        yield* fork.crash("process")
+        yield* fork.flipBits("", file, 1 + this.random.below(3))
+        this.counts.flippedBits += fork.counts.flippedBits
+        const opened = yield* Effect.either(this.open(fork.storage))
+        this.note(
+          `bits of ${file} flip: ${opened._tag === "Left" ? opened.left.message : opened.right.length}`
+        )
+        if (opened._tag === "Left") continue
+        const feed = opened.right
+        const audited = yield* Effect.either(feed.audit())
+        // A node of the wrong size moves blocks, depending on where one comes from: to mend a tree takes more than an audit.
+        if (audited._tag === "Right" && file !== "tree") {
+          const again = yield* Effect.orDie(feed.audit())
+          if (again.invalid > 0)
+            return yield* broken("wrong", `an audit left ${again.invalid} blocks that do not match`)
+        }
+        const appended = yield* Effect.either(feed.append(Uint8Array.of(9)))
+        if (appended._tag === "Right" && appended.right < this.known.blocks.length) {
+          return yield* broken("fork", `appended at ${appended.right} after bits of ${file} flipped`)
+        }
+      }
+    }).pipe(Effect.scoped)
   }
 
   judge(fork: StorageFaulty.StorageFaulty) {

@@ -12,7 +12,7 @@ import {
   Replication
 } from "../../src/index.js"
 import { CryptoNode, NetworkTcp } from "../../src/node.js"
-import { expectFailure, failure } from "../services/harness.js"
+import { bytes, expectFailure, failure } from "../services/harness.js"
 import { history, put, reading, signing, told } from "../services/forks.js"
 
 type Ends = readonly [Connection, Connection]
@@ -128,6 +128,30 @@ for (const network of Object.keys(networks)) {
         yield* Fiber.interrupt(own)
       })
     )
+  })
+
+  describe(`a reader of two writers that run with one key, over ${network},`, () => {
+    for (const wanted of [5, 6, 15]) {
+      it.scopedLive(`goes with the first to append, whatever it asks the other for: block ${wanted}`, () =>
+        Effect.gen(function* () {
+          const shared = history("", 5, 5)
+          const [a, b] = [yield* signing(shared), yield* signing(shared)]
+          const reader = yield* reading(a, 0)
+          const withB = yield* Effect.fork(meet(network, reader, b, LIVE))
+          yield* reader.download({ start: 0, end: 5 })
+          const withA = yield* Effect.fork(meet(network, reader, a, LIVE))
+          yield* a.append(bytes("a 5"))
+          yield* reader.download({ start: 0, end: 6 })
+          const waiting = yield* Effect.fork(Effect.exit(reader.get(wanted)))
+          yield* b.appendBatch(history("b", 5, 16).slice(5))
+          const [mine] = yield* Fiber.join(withB)
+          yield* expectFork(mine, reader)
+          expect([reader.length, yield* reader.get(5)]).toEqual([6, bytes("a 5")])
+          yield* Fiber.interrupt(waiting)
+          yield* Fiber.interrupt(withA)
+        })
+      )
+    }
   })
 
   describe(`an author, over ${network},`, () => {

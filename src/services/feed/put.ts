@@ -48,6 +48,8 @@ export interface PutOptions {
   readonly from?: unknown
   /** Run between two claims: hashing is slow where it is not native, and others have something to do, too. */
   readonly pause?: Effect.Effect<void>
+  /** Told of the longer log, when one of the claims brought it. */
+  readonly onGrow?: (tip: Merkle.Tip) => void
 }
 
 /** Verifies the claims in order and stores them; at one that fails it stops, with those before it stored. */
@@ -60,7 +62,7 @@ export const putAll = (
 const putInTurn = Effect.fnUntraced(function* (
   core: FeedCore,
   claims: ReadonlyArray<Proof.Claim>,
-  { from, pause }: PutOptions
+  { from, onGrow, pause }: PutOptions
 ) {
   yield* whileStorable(core)
   const known = new Verified.KnownNodes(core.bitfield)
@@ -68,6 +70,10 @@ const putInTurn = Effect.fnUntraced(function* (
   const ahead = claims.length > 1 ? hashAhead(core.crypto, blocksOf(claims)) : undefined
   const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
   let batch = new Verified.Batch(core.tip)
+  const store = Effect.suspend(() => {
+    if (batch.tip !== batch.before) onGrow?.(batch.tip)
+    return commit(core, batch.change(core.bitfield, sourceOf(core, from)))
+  })
   let failure: PutError | undefined
   let failed: Proof.Claim | undefined
   let hashed = 0
@@ -79,7 +85,7 @@ const putInTurn = Effect.fnUntraced(function* (
     hashed += costOf(claim)
     if (batch.signature !== undefined && isOther(claim, batch.signature.parts[0])) {
       // A change has one signature, and another is compared with what is stored: what came before it is a change of its own.
-      yield* commit(core, batch.change(core.bitfield, sourceOf(core, from)))
+      yield* store
       batch = new Verified.Batch(core.tip)
     }
     // No effect a claim, unless it needs one: most build on the claim before.
@@ -94,7 +100,7 @@ const putInTurn = Effect.fnUntraced(function* (
     batch.add(step.right)
     known.add(step.right.checked.nodes)
   }
-  if (batch.size > 0) yield* commit(core, batch.change(core.bitfield, sourceOf(core, from)))
+  if (batch.size > 0) yield* store
   if (failure === undefined || failed === undefined) return
   // What does not fit what is held may be of another history that the key signed.
   const found = isProofError(failure) ? yield* examine(core, failed) : undefined

@@ -37,12 +37,17 @@ export const storeBitfield = (core: FeedCore, change: Change): Effect.Effect<voi
   return Effect.ignore(Effect.map(settle(core, false), () => void (core.settled = { byteLength, length })))
 }
 
-/** Stores the bitfield's changed pages, which stay so until that has succeeded. */
-export const storePages = (core: FeedCore): Effect.Effect<void, StorageError> =>
+/** Stores the bitfield's changed pages, which stay so until that, and what is to follow it, has succeeded. */
+export const storePages = (
+  core: FeedCore,
+  after: Effect.Effect<void, StorageError> = Effect.void
+): Effect.Effect<void, StorageError> =>
   Effect.suspend(() => {
-    const pages = core.bitfield.pages.dirty()
-    if (pages.length === 0) return Effect.void
-    return Effect.map(writePieces(core, haveFirst(pages)), () => core.bitfield.pages.clean())
+    const { pages } = core.bitfield
+    const dirty = pages.dirty()
+    if (dirty.length === 0) return Effect.void
+    const stored = writePieces(core, haveFirst(dirty))
+    return Effect.map(after === Effect.void ? stored : Effect.zipRight(stored, after), () => pages.clean())
   })
 
 /**
@@ -54,7 +59,7 @@ const settle = (core: FeedCore, lasting: boolean): Effect.Effect<void, StorageEr
     const { pages } = core.bitfield
     if (pages.dirty().length === 0) return Effect.void
     const sync = core.files.sync(["bitfield"])
-    const all = lasting ? Effect.zipRight(storePages(core), sync) : storePages(core)
+    const all = storePages(core, lasting ? sync : Effect.void)
     if (!isAuthor(core) || !pages.hasDirtyTree) return all
     return Effect.zipRight(Effect.zipRight(writePieces(core, pages.dirtyHaves()), sync), all)
   })

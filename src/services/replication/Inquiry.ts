@@ -11,6 +11,7 @@
  * answer is given up after a while), or when more waits than is kept.
  */
 import type { InvalidProof, InvalidSignature } from "../../domain/Errors.js"
+import type { Tip } from "../../domain/Merkle.js"
 import type { Peer } from "../../domain/Peer.js"
 import type { Claim } from "../../domain/Proof.js"
 import type { FeedCore } from "../feed/FeedCore.js"
@@ -36,14 +37,15 @@ export class Inquiry {
   answer: Claim | undefined
   /** Why the connection ends, if the answer does not say better. */
   doubt: Doubt | undefined
-  /** Whether what the peer has is known to continue what we had, or was the first that we had. */
-  isLinked = false
   #open: (Question & { readonly number: number }) | undefined
   /** How long the two logs were when it was last asked whether the one continues the other; 0: it was not. */
   #askedLink = { length: 0, remoteLength: 0 }
   /** How long its log was when it was last asked for its end; how long the log of its side is that is known to continue ours. */
   #askedLength = 0
   #linkedLength = 0
+
+  /** Our log, when it was last known to be of one history with the peer's. */
+  #linkedTip: Tip | undefined
 
   constructor(
     readonly core: FeedCore,
@@ -76,8 +78,18 @@ export class Inquiry {
     return this.#isStrict && this.core.tip.length > 0 && this.peer.remoteLength > known
   }
 
-  /** What to ask now, if anything; `orders`: whether blocks are about to be asked for. */
-  next(orders: boolean): Question | undefined {
+  /** Whether our log is still the one that the peer's is known to continue: it was not brought further by another. */
+  get isLinked(): boolean {
+    return this.#linkedTip === this.core.tip
+  }
+
+  /** The peer brought our log this far. */
+  readonly linked = (tip: Tip): void => {
+    this.#linkedTip = tip
+  }
+
+  /** What to ask now, if anything; `orders`: the blocks that are about to be asked for. */
+  next(orders: ReadonlyArray<number>): Question | undefined {
     if (this.#open !== undefined) return undefined
     const { length } = this.core.tip
     const { remote, remoteLength } = this.peer
@@ -85,14 +97,20 @@ export class Inquiry {
     if (this.isAuthors && remoteLength > (this.#askedLength === 0 ? 0 : length)) {
       if (remoteLength > this.#askedLength && remote.has(last)) return { purpose: "last", index: last }
     }
-    if (length === 0 || !(this.holdsBack || (orders && !this.isLinked))) return undefined
-    // Once for all; or, where nothing else may be taken, each time that one of the logs is longer than it was.
-    const asked = this.#askedLink
-    const isAsked = this.#isStrict
-      ? asked.length === length && asked.remoteLength === remoteLength
-      : asked.length > 0
+    if (length === 0 || !(this.holdsBack || (orders.length > 0 && !this.isLinked)) || this.#isAsked(orders)) {
+      return undefined
+    }
     const index = remote.has(length) || this.#isStrict ? length : last
-    return isAsked || !remote.has(index) ? undefined : { purpose: "link", index }
+    return remote.has(index) ? { purpose: "link", index } : undefined
+  }
+
+  /** Whether the link was asked for, as the logs are; or need not be, where no block but the next is to make our log longer. */
+  #isAsked(orders: ReadonlyArray<number>): boolean {
+    const { length } = this.core.tip
+    const asked = this.#askedLink
+    if (asked.length === length && asked.remoteLength === this.peer.remoteLength) return true
+    if (this.#isStrict || asked.length === 0) return false
+    return orders.includes(length) || !orders.some((index) => index > length)
   }
 
   /** The question was sent, as the request of that number. */
@@ -118,7 +136,7 @@ export class Inquiry {
     this.answer = undefined
     if (found?.isLinked === true && question?.purpose === "link") {
       this.#linkedLength = found.length
-      this.isLinked = true
+      this.#linkedTip = this.core.tip
     }
     return question
   }

@@ -7,6 +7,7 @@ import type { Channel } from "../../domain/Multiplexer.js"
 import { type Action, Peer, type PeerOptions, REGION_BLOCKS } from "../../domain/Peer.js"
 import type { ProtocolError } from "../../domain/Errors.js"
 import type { Claim } from "../../domain/Proof.js"
+import type { Order } from "../../domain/Downloads.js"
 import { Expected } from "../../domain/Expected.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import type * as Wire from "../../domain/Wire.js"
@@ -245,12 +246,12 @@ export class Member implements Participant {
         this.perform(this.peer.wantRegion(region, isExhausted))
       }
       const orders = this.inquiry.holdsBack ? [] : downloads.fill(this.peer, now)
-      this.#inquire(orders.length > 0, now)
+      this.#inquire(orders, now)
       for (const { index, bytes, hash } of orders) {
         this.peer.requested(index, hash, bytes, now)
         this.send({ _tag: "Request", index, bytes, hash, nodes: this.#digest(index, hash || bytes > 0) })
       }
-    } else this.#inquire(false, now)
+    } else this.#inquire([], now)
     this.#hasAsked = true
     this.#askWhatItHas()
     if (this.#waiting.size > 0 && this.#hasNothingMore()) this.#tellDownloaded(this.#hasAll())
@@ -268,8 +269,8 @@ export class Member implements Participant {
     this.send({ _tag: "Info", uploading: options.upload, downloading: true })
   }
 
-  #inquire(orders: boolean, now: number): void {
-    const question = this.inquiry.next(orders)
+  #inquire(orders: ReadonlyArray<Order>, now: number): void {
+    const question = this.inquiry.next(orders.map(({ index }) => index))
     if (question !== undefined) this.ask(question, now)
   }
 

@@ -80,13 +80,11 @@ const store = Effect.fnUntraced(function* (member: Member, turn: Turn) {
   while (next < claims.length) {
     yield* turn.giveWay
     const batch = takeBatch(member, claims, next)
-    const before = core.tip
     const stored = yield* Effect.either(
-      putAll(core, batch.claims, { from: member.info, pause: turn.giveWay })
+      putAll(core, batch.claims, { from: member.info, pause: turn.giveWay, onGrow: inquiry.linked })
     )
     // Before anybody else has a turn: who heard that the block is here may look whether we said so.
     acknowledge(member, batch.claims)
-    if (core.tip !== before) inquiry.isLinked = true
     if (Either.isRight(stored)) recycle(member, batch.claims)
     next = batch.next
     if (Either.isLeft(stored)) {
@@ -160,7 +158,8 @@ const inquire = Effect.fnUntraced(function* (member: Member, turn: Turn) {
   if (found?.fork !== undefined) return yield* found.fork
   if (inquiry.doubt !== undefined) return yield* asSessionError(inquiry.doubt)
   if (claim !== undefined && question?.purpose === "link" && found?.isLinked === true) {
-    yield* Effect.mapError(putAll(core, [claim], { from: member.info }), asSessionError)
+    const stored = putAll(core, [claim], { from: member.info, onGrow: inquiry.linked })
+    yield* Effect.mapError(stored, asSessionError)
   }
   member.look()
 })
