@@ -136,7 +136,7 @@ export class AuthorRun {
 
   run(steps: number): Effect.Effect<void, InvariantBroken, Scope.Scope> {
     return Effect.gen(this, function* () {
-      this.note(`${this.durability}`)
+      this.note(this.durability)
       yield* this.start()
       if (this.feed === undefined) return
       if (this.random.next() < 0.5) {
