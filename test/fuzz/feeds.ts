@@ -28,11 +28,13 @@ const TAGS = [
   "CorruptStorage",
   "EncodingError",
   "FeedClosed",
+  "ForkDetected",
   "InvalidProof",
   "InvalidSignature",
   "NotWritable",
   "OpenRefused",
   "ProtocolError",
+  "StaleWriter",
   "StorageError"
 ]
 
