@@ -128,6 +128,12 @@ class World {
 
   /** What a peer no longer has is no longer asked of it. */
   refuse(peer: Peer, start: number, length: number): void {
+    // Nor is the answer awaited of who was asked for a leaf there.
+    const isRefused = ({ bytes, index }: Order) => bytes === 0 && index >= start && index < start + length
+    this.lookups.set(
+      peer,
+      this.lookups.get(peer)!.filter((order) => !isRefused(order))
+    )
     for (const action of peer.receive({ _tag: "Unhave", start, length }, this.now)) {
       if (action._tag !== "Release") continue
       this.#over(peer, action.index)
