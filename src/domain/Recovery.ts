@@ -45,6 +45,13 @@ export const claims = (bitfield: Bitfield, pageSize: number, sizes: FileSizes): 
   }
 }
 
+/**
+ * Whether the files that say how long the log is are gone, while nodes of it are there. No crash leaves that: their headers are stored
+ * before any node is.
+ */
+export const isLengthLost = (sizes: FileSizes): boolean =>
+  sizes.tree > Sleep.HEADER_SIZE && sizes.signatures < Sleep.HEADER_SIZE && sizes.bitfield < Sleep.HEADER_SIZE
+
 /** Whether every root of the log of `length` blocks lies before the end of the `tree` file. */
 export const rootsFit = (length: number, treeEnd: Position): boolean => {
   const roots = FlatTree.fullRoots(length)

@@ -327,3 +327,13 @@ it("maxRequests given to a peer before it has shaken hands counts", async () => 
   expect(b.peers[0]!.info?.maxRequests).toBe(3)
   for (const stream of streams) stream.destroy()
 })
+
+it("both sides hear that the other is gone when neither wants more, also an author that has just asked something", async () => {
+  const [a, b] = [author(ours), ours(ram, key)]
+  await called((done) => a.append(["a", "b", "c", "d", "e"], done))
+  await ready(b)
+  const gone = [once(a, "peer-remove"), once(b, "peer-remove")]
+  join(a.replicate(), b.replicate())
+  await Promise.all(gone)
+  expect([a.peers, b.peers, b.downloaded(0, 5)]).toEqual([[], [], 5])
+})

@@ -106,6 +106,23 @@ describe("one file cut at any byte, opened by the owner", () => {
   }
 })
 
+describe("signatures and bitfield both gone", () => {
+  it.effect("an owner is refused, again and again, and nothing is touched; who reads only opens it", () =>
+    Effect.gen(function* () {
+      const { key, last } = yield* authored
+      const image = { ...last, signatures: new Uint8Array(0), bitfield: new Uint8Array(0) }
+      const storage = yield* plant(image)
+      for (const options of [{ key }, {}]) {
+        const error = yield* Effect.flip(openOn(storage, options))
+        expect(error).toMatchObject({ _tag: "CorruptStorage", file: "signatures" })
+      }
+      expect(yield* takeImage(storage)).toEqual(image)
+      const reader = yield* openOn(storage, { readOnly: true })
+      expect([reader.length, reader.writable]).toEqual([0, false])
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("one file cut at any byte, opened by a reader", () => {
   for (const file of ["tree", "signatures", "bitfield", "data"] as const) {
     it.effect(file, () =>

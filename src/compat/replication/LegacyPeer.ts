@@ -141,7 +141,10 @@ export class LegacyPeer extends DirectPeer {
 
   /** At once when both sides are done, as with the peer: the stream's own end may come in the same tick, and should find it ended. */
   #endMaybe(): void {
-    if (this.#isDone && this.#isRemoteDone && !this.live) this.stream?.close()
+    if (!this.#isDone || !this.#isRemoteDone || this.live) return
+    this.stream?.close()
+    // The stream tells nothing of a channel that was closed: whatever the session awaits of it will not come.
+    this.inbox.close()
   }
 
   extension(name: string, message: Buffer): boolean {

@@ -4,7 +4,7 @@ import { Bitfield } from "../../domain/Bitfield.js"
 import { BitfieldPages, PAGE_SIZE } from "../../domain/BitfieldPages.js"
 import { empty } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
-import { type CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
+import { CorruptStorage, type FeedClosed, OpenRefused, type StorageError } from "../../domain/Errors.js"
 import type { Evidence } from "../../domain/Evidence.js"
 import { FEED_PATH_RULE, isFeedPath } from "../../domain/FeedPath.js"
 import * as Hash from "../../domain/Hash.js"
@@ -12,7 +12,7 @@ import type * as Identity from "../../domain/Identity.js"
 import * as Merkle from "../../domain/Merkle.js"
 import { ENTRY_SIZE } from "../../domain/Node.js"
 import { Offsets } from "../../domain/Offsets.js"
-import type { FileSizes } from "../../domain/Recovery.js"
+import { type FileSizes, isLengthLost } from "../../domain/Recovery.js"
 import { everything } from "../../domain/Selection.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { Crypto } from "../Crypto.js"
@@ -138,6 +138,7 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     const pages = yield* readBitfield(files, bitfieldSize)
     const sizes = { ...(yield* readSizes(files)), bitfield: bitfieldSize }
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
+    if (core.secretKey !== undefined && !core.readOnly && isLengthLost(sizes)) return yield* lengthLost
     if (!core.readOnly) yield* setUp(core, opening.options, sizes)
     yield* recover(core, sizes)
     core.settled = core.tip
@@ -147,6 +148,16 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     if (!core.sparse) core.demand.select(everything)
     return core
   })
+
+/** To write on from nothing would sign a second history. */
+const lengthLost = Effect.suspend(
+  () =>
+    new CorruptStorage({
+      file: "signatures",
+      detail:
+        "the signatures and the bitfield are gone, and with them how long the log is: restore them, repair the feed, or open it read-only"
+    })
+)
 
 interface Keys {
   readonly publicKey: Uint8Array
