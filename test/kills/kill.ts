@@ -1,31 +1,14 @@
 /** Kills a party's writer so many times, on feed after feed. */
-import { build } from "esbuild"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Random } from "../../src/domain/Random.js"
+import { bundled } from "../bundled.js"
 import { type Counts, noCounts } from "./Counts.js"
 import { KilledFeed } from "./KilledFeed.js"
 import type { PartyName } from "./Party.js"
 
 /** Kills of one feed: it should be long enough to be opened with a history, and not so long that looking through it takes all the time. */
 const KILLS_A_FEED = 12
-
-/** Bundles `process.ts` where the packages that it leaves out are found; called in the root of the repository. */
-const bundle = async (directory: string): Promise<string> => {
-  const outfile = path.join(directory, "process.mjs")
-  await build({
-    entryPoints: ["test/kills/process.ts"],
-    outfile,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    external: ["sodium-native", "fd-lock", "fs-native-extensions"],
-    // CommonJS packages ask for Node's by `require`.
-    banner: { js: 'import { createRequire as r } from "node:module"; const require = r(import.meta.url)' }
-  })
-  fs.symlinkSync(path.resolve("node_modules"), path.join(directory, "node_modules"))
-  return outfile
-}
 
 export interface KillOptions {
   readonly party: PartyName
@@ -39,7 +22,13 @@ export interface KillOptions {
 export const kill = async (options: KillOptions): Promise<Counts> => {
   const { directory, kills, party, report = () => {}, seed } = options
   const counts = noCounts()
-  const killing = { script: await bundle(directory), party, random: new Random(seed), counts, report }
+  const killing = {
+    script: await bundled("test/kills/process.ts", directory),
+    party,
+    random: new Random(seed),
+    counts,
+    report
+  }
   while (counts.kills < kills) {
     const feed = new KilledFeed(killing, path.join(directory, `feed${counts.feeds}`))
     for (let round = 0; round < KILLS_A_FEED && counts.kills < kills && !feed.isHarmed; round++) {

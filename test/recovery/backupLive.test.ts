@@ -1,31 +1,16 @@
 /** Copies of a feed that another process writes as fast as it can: nothing that was acknowledged before is missing, and the real peer opens them. */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { build } from "esbuild"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Feed } from "../../src/index.js"
 import { StorageFile, layer } from "../../src/node.js"
+import { bundled } from "../bundled.js"
 import { openPeer, peers } from "../interop/peer.js"
 import { temporaryDirectory } from "../temporaryDirectory.js"
 
 const COPIES = 12
-
-const bundleWriter = (directory: string) =>
-  Effect.promise(async () => {
-    const outfile = path.join(directory, "writer.mjs")
-    await build({
-      entryPoints: [new URL("./writer.ts", import.meta.url).pathname],
-      outfile,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      external: ["sodium-native", "fd-lock", "fs-native-extensions"]
-    })
-    fs.symlinkSync(path.resolve("node_modules"), path.join(directory, "node_modules"))
-    return outfile
-  })
 
 /** The writer, until the scope closes: how long a log it has acknowledged, and a wait until that is longer. */
 const startWriter = (script: string, directory: string, acknowledgments: string) =>
@@ -86,7 +71,7 @@ const copyOnce = (script: string, directory: string, round: number) =>
 it.scoped(`${COPIES} copies while another process appends`, () =>
   Effect.gen(function* () {
     const directory = yield* temporaryDirectory
-    const script = yield* bundleWriter(directory)
+    const script = yield* Effect.promise(() => bundled("test/recovery/writer.ts", directory))
     for (let round = 0; round < COPIES; round++) {
       yield* copyOnce(script, directory, round)
     }

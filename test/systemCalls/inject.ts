@@ -4,7 +4,6 @@
  * directory later; nothing is signed twice.
  */
 import { Effect } from "effect"
-import { build } from "esbuild"
 import { spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -12,6 +11,7 @@ import { createInterface } from "node:readline"
 import { FILES } from "../../src/domain/Sleep.js"
 import { Feed } from "../../src/index.js"
 import { layer } from "../../src/node.js"
+import { bundled } from "../bundled.js"
 import { Signatures } from "../kills/Signatures.js"
 import { blockOf } from "./blocks.js"
 
@@ -36,22 +36,9 @@ export const whyNoStrace = (): string | undefined => {
   return tried.status === 0 ? undefined : `strace does not work here: ${tried.stderr.trim()}`
 }
 
-/** Bundles `script.ts` where the packages that it leaves out are found; called in the root of the repository. */
-export const bundleScript = async (directory: string): Promise<string> => {
-  const outfile = path.join(directory, "script.mjs")
-  await build({
-    entryPoints: ["test/systemCalls/script.ts"],
-    outfile,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    external: ["sodium-native", "fd-lock", "fs-native-extensions"],
-    // CommonJS packages ask for Node's by `require`.
-    banner: { js: 'import { createRequire as r } from "node:module"; const require = r(import.meta.url)' }
-  })
-  fs.symlinkSync(path.resolve("node_modules"), path.join(directory, "node_modules"))
-  return outfile
-}
+/** The program that is traced, in `directory`. */
+export const bundleScript = (directory: string): Promise<string> =>
+  bundled("test/systemCalls/script.ts", directory)
 
 export interface Run {
   /** Calls on the feed's files, by name. */
