@@ -234,6 +234,10 @@ const here: Record<string, Proof> = {
 /** Tests elsewhere, by their titles. */
 const elsewhere: Record<string, readonly [file: string, title: string]> = {
   "MOST_KEPT in src/domain/FramePool.ts": ["domain/FramePool.test.ts", "keeps 8 MiB at most"],
+  "MOST_WAITING in src/services/replication/Inquiry.ts": [
+    "replication/inquiry.test.ts",
+    "does not wait for that answer with more than it keeps"
+  ],
   "MOST_ASKS in src/services/replication/Session.ts": [
     "replication/channels.test.ts",
     "requests of many feeds that wait are bounded together"
