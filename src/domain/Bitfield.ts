@@ -9,7 +9,7 @@ import { BitfieldPages } from "./BitfieldPages.js"
 import * as FlatTree from "./FlatTree.js"
 import type { HeldNodes } from "./TreeIndex.js"
 
-const BLOCKS_A_PAGE = 8192
+export const BLOCKS_A_PAGE = 8192
 
 const ONES_IN_BYTE = Uint8Array.from({ length: 256 }, (_, byte) => {
   let ones = 0

@@ -100,6 +100,13 @@ export class Turn {
     return Effect.zipRight(this.after(Effect.yieldNow()), this.giveWay)
   })
 
+  /** Lets the event loop have its turn, whoever's it is: where work was done, or comes, that is not cut into steps. */
+  readonly pass: Effect.Effect<void> = Effect.clockWith((clock) => {
+    const loop = loopOf(clock)
+    const now = this.#count(clock, loop)
+    return this.after(Effect.zipRight(loop.watch(now), loop.turn(this.#work)))
+  })
+
   /** What is no work. */
   after<A, E>(waiting: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.clockWith((clock) => {

@@ -16,6 +16,8 @@ import { sign } from "./sign.js"
 
 /** Bytes that are planned before others have their turn, if it is theirs: 5 ms where crypto is slow, 0.2 ms where it is native. */
 const STEP_BYTES = 128 * 1024
+/** Blocks of a group that take milliseconds to be looked at, and to be written. */
+const LARGE_BLOCKS = 16 * 1024
 
 type Result = Effect.Effect<number, AppendError>
 
@@ -108,11 +110,15 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
     for (const request of accepted) settle(request, Exit.succeed(core.tip.length))
     return
   }
+  const { turn } = core.appends
+  const isLarge = blocks.length > LARGE_BLOCKS
+  if (isLarge) yield* turn.pass
   const ahead = hashAhead(core.crypto, blocks)
   const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
   const planning = new Append.Planning(blake2b, core.tip, blocks, core.indexing)
-  while (!planning.proceed(STEP_BYTES)) yield* core.appends.turn.giveWay
+  while (!planning.proceed(STEP_BYTES)) yield* turn.giveWay
   const { plan } = planning
+  if (isLarge) yield* turn.pass
   if (isUnfinalized(core)) yield* commit(core, Append.change(plan, undefined))
   else if (core.signedLength === undefined) yield* signAndCommit(core, plan)
   else yield* claimed(core, plan)

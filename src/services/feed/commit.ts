@@ -8,12 +8,12 @@
  * happened: reopening finds the signature and rolls forward. ARCHITECTURE.md lists each crash point.
  */
 import { Effect } from "effect"
-import type { BitChange, Change, Write } from "../../domain/Change.js"
+import type { Change, Write } from "../../domain/Change.js"
 import type { StorageError } from "../../domain/Errors.js"
-import * as BitfieldIndex from "../../domain/BitfieldIndex.js"
 import type { FeedEvent, Origin } from "../../domain/FeedEvent.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { type FeedCore, isAuthor } from "./FeedCore.js"
+import { setBits } from "./setBits.js"
 import { storeBitfield } from "./storeBitfield.js"
 
 /** Stores `change` and makes it so. The caller holds `core.writer`. Never interrupted half-way. */
@@ -22,7 +22,7 @@ export const commit: (core: FeedCore, change: Change) => Effect.Effect<void, Sto
     for (const { file, size } of change.cut) yield* core.files.truncate(file, size)
     if (change.writes.length > 0) yield* storeWrites(core, change)
     if (change.signature !== undefined) yield* storeSignature(core, change, change.signature)
-    applyBits(core, change.bits)
+    yield* setBits(core, change.bits)
     // From here on the bits say it: what fails now is told to the caller, but it has happened all the same.
     const stored = yield* Effect.exit(storeBitfield(core, change))
     const freed =
@@ -73,37 +73,6 @@ const breakFeed = (core: FeedCore, error: StorageError) =>
   Effect.sync(() => {
     core.broken = error
   })
-
-/** Sets the bits in memory, in the order given. */
-export const applyBits = (core: Pick<FeedCore, "bitfield">, bits: ReadonlyArray<BitChange>): void => {
-  const { bitfield } = core
-  for (const bit of bits) {
-    switch (bit._tag) {
-      case "Have":
-        bitfield.setHave(bit.start, bit.end, bit.held)
-        break
-      case "Leaves":
-        bitfield.setLeaves(bit.start, bit.end)
-        break
-      case "Nodes":
-        for (const position of bit.positions) bitfield.setNode(position)
-        break
-      case "ForgetFrom":
-        bitfield.dropNodesFrom(bit.position)
-        break
-      case "ForgetBeyond":
-        bitfield.dropNodesBeyond(bit.length)
-        bitfield.setHave(bit.length, bitfield.end, false)
-        break
-      case "Take":
-        bitfield.take(bit.bits)
-        break
-      case "Reindex":
-        BitfieldIndex.rebuild(bitfield.pages)
-        break
-    }
-  }
-}
 
 /** The change has happened: the state in memory follows, and everyone who listens or waits is told. */
 export const announce = (
