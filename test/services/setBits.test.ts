@@ -19,7 +19,7 @@ class SlowBitfield extends Bitfield {
   }
 
   override setHave(start: number, end: number, held: boolean): boolean {
-    // Pages that hold nothing are not cleared.
+    // Pages of which nothing is held are only looked at.
     const pages = held ? Math.ceil((end - start) / BLOCKS_A_PAGE) : this.#pagesWithin(start, end)
     this.clock.spend(pages)
     return super.setHave(start, end, held)
@@ -27,7 +27,8 @@ class SlowBitfield extends Bitfield {
 
   #pagesWithin(start: number, end: number): number {
     const [first, last] = [Math.floor(start / BLOCKS_A_PAGE), Math.ceil(end / BLOCKS_A_PAGE)]
-    return this.pages.numbers().filter((k) => first <= k && k < last).length
+    const holds = (k: number) => this.pages.words(this.pages.have, k)?.some((word) => word !== 0) === true
+    return this.pages.numbers().filter((k) => first <= k && k < last && holds(k)).length
   }
 
   override setLeaves(start: number, end: number): void {
