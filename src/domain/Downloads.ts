@@ -49,6 +49,8 @@ interface Reservation {
 interface Place {
   next: number
   end: number
+  /** What was so when nothing of it was left to ask of the peer: looked through again once that has changed, or time has passed. */
+  nothing: { readonly freed: number; readonly version: number; readonly at: number } | undefined
 }
 
 export class Downloads {
@@ -58,6 +60,10 @@ export class Downloads {
   readonly #starts = new WeakMap<Range, number>()
   readonly #cleared = new BlockSet()
   readonly #wishesAsked = new WeakMap<Peer, WeakMap<Wish, number>>()
+  /** How often a block became one that can be asked for again. */
+  #freed = 0
+  /** No request is older. */
+  #oldestAt = Number.NEGATIVE_INFINITY
 
   constructor(
     readonly held: Held,
@@ -90,9 +96,16 @@ export class Downloads {
     return orders
   }
 
-  /** The peer's request for a block is over: it is stored, or it will not come from there. */
-  release(index: number, peer: Peer): void {
+  /** Whether the block is asked for, or came and is not stored yet. */
+  isReserved(index: number): boolean {
+    return this.#reserved.has(index)
+  }
+
+  /** The peer's request for a block is over: it is stored, or it will not come from there. Answers whether others may ask for it now. */
+  release(index: number, peer: Peer): boolean {
+    const freed = this.#freed
     if (this.#reserved.get(index)?.peer === peer) this.#handBack(index)
+    return this.#freed > freed
   }
 
   /** A peer is gone. */
@@ -111,8 +124,11 @@ export class Downloads {
     if (this.held.has(index)) return
     for (const peer of this.peers) {
       const at = peer.askedAt(index)
-      if (at !== undefined) this.#reserved.set(index, { peer, at })
+      if (at === undefined) continue
+      this.#reserved.set(index, { peer, at })
+      this.#oldestAt = Math.min(this.#oldestAt, at)
     }
+    if (!this.#reserved.has(index)) this.#freed++
   }
 
   /** Regions whose bits decide what can be asked of `peer`, the first always. */
@@ -165,6 +181,7 @@ export class Downloads {
   /** Blocks that were cleared here: what follows the whole feed does not fetch them again. */
   cleared(start: number, end: number): void {
     this.#cleared.set(start, end, true)
+    this.#freed++
   }
 
   #kindOf(range: Range): Kind {
@@ -236,9 +253,10 @@ export class Downloads {
     this.#starts.set(range, start)
     if (this.#isSlow(peer, start, now) && this.#urgent(peer, start, now, orders)) return true
     const place = this.#place(peer, range, start, end)
+    if (this.#isSpent(peer, place, now)) return false
     if (place.next < start) place.next = start
     const index = this.#next(peer, place.next, end, unasked) ?? this.#next(peer, start, place.next, unasked)
-    if (index === undefined) return false
+    if (index === undefined) return this.#spend(peer, place, now)
     place.next = index + 1
     return this.#reserve(peer, index, now, orders)
   }
@@ -251,14 +269,26 @@ export class Downloads {
     if (start >= end) return false
     const kind = this.#kindOf(range) === uncleared ? unclearedUnasked : unasked
     const place = this.#place(peer, range, 0, 0)
+    if (this.#isSpent(peer, place, now)) return false
     let index = this.#next(peer, place.next, Math.min(place.end, end), kind)
     if (index === undefined) {
       index = this.#newGroup(peer, start, end, kind)
-      if (index === undefined) return false
+      if (index === undefined) return this.#spend(peer, place, now)
       place.end = index - (index % GROUP_BLOCKS) + GROUP_BLOCKS
     }
     place.next = index + 1
     return this.#reserve(peer, index, now, orders)
+  }
+
+  /** Whether nothing of the range was left to ask of the peer, and nothing has changed since. */
+  #isSpent(peer: Peer, { nothing }: Place, now: number): boolean {
+    if (nothing === undefined || nothing.freed !== this.#freed) return false
+    return nothing.version === peer.version && now - nothing.at < SLOW
+  }
+
+  #spend(peer: Peer, place: Place, now: number): false {
+    place.nothing = { freed: this.#freed, version: peer.version, at: now }
+    return false
   }
 
   /** First block of the rarest of some groups that something can be asked of. */
@@ -282,7 +312,10 @@ export class Downloads {
 
   /** Requests that others are slow to answer, oldest first. */
   #takeOver(peer: Peer, now: number, orders: Array<Order>, room: () => boolean): void {
+    if (now - this.#oldestAt < SLOW) return
+    this.#oldestAt = now
     for (const [index, { at }] of this.#reserved) {
+      this.#oldestAt = Math.min(this.#oldestAt, at)
       if (!room() || now - at < SLOW) return
       if (this.#isSlow(peer, index, now)) this.#urgent(peer, index, now, orders)
     }
@@ -292,7 +325,7 @@ export class Downloads {
     const places = memo(this.#places, peer)
     let place = places.get(range)
     if (place === undefined) {
-      place = { next, end }
+      place = { next, end, nothing: undefined }
       places.set(range, place)
     }
     return place

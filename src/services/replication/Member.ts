@@ -122,10 +122,11 @@ export class Member implements Participant {
 
   /** Blocks have come, or gone. */
   tell(start: number, end: number, held: boolean): void {
-    if (this.finished) return
+    if (this.finished || (held && end - start === 1 && this.peer.remote.has(start))) return
     const last = this.#news[this.#news.length - 1]
     if (last !== undefined && last.held === held && last.end === start) last.end = end
     else if (this.#news.push({ start, end, held }) > MOST_NEWS) this.#foldNews()
+    this.host.wake()
   }
 
   #foldNews(): void {
@@ -232,6 +233,7 @@ export class Member implements Participant {
     this.#writeNews()
     if (!this.#dirty) return
     this.#dirty = false
+    this.swarm.passed(now)
     if (this.inquiry.isAuthors) this.#lookOut()
     if (this.peer.downloading) {
       const { downloads } = this.swarm
@@ -327,7 +329,7 @@ export class Member implements Participant {
 
   /** A request is over: its block is stored, or will not come. */
   release(index: number): void {
-    this.swarm.downloads.release(index, this.peer)
+    this.swarm.release(index, this.peer)
     this.#expected.remove(index)
     this.#relying.delete(index)
   }

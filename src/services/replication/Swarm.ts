@@ -10,12 +10,15 @@ import { Random } from "../../domain/Random.js"
 import type { Source } from "../feed/Availability.js"
 import type { FeedCore } from "../feed/FeedCore.js"
 
+/** Milliseconds after which all look for something to ask, as long as anything happens: who is slow by then is not waited for. */
+const LOOK_AGAIN = 100
+
 /** The feed on one of its connections. */
 export interface Participant {
   readonly peer: Peer
   /** There may be something new to ask for. */
   readonly look: () => void
-  /** Blocks [start, end) have come, or gone. */
+  /** Blocks [start, end) have come, or gone: the other side is told, if it wants to know. */
   readonly tell: (start: number, end: number, held: boolean) => void
   /** Requests of blocks [start, end) are taken back. */
   readonly cancel: (start: number, end: number) => void
@@ -36,6 +39,8 @@ export class Swarm {
   }
   /** Blocks up to here were told of when they were appended. */
   #told: number
+  /** When all were last made to look, by `passed`. */
+  #lookedAt = Number.NEGATIVE_INFINITY
 
   constructor(
     readonly core: FeedCore,
@@ -101,6 +106,18 @@ export class Swarm {
     for (const member of this.members) member.cancel(start, end)
   }
 
+  /** A member's request of a block is over. That of a block which is stored gives the others nothing to ask, unless it was the last. */
+  release(index: number, peer: Peer): void {
+    if (this.downloads.release(index, peer) || this.downloads.reserved === 0) this.#wake()
+  }
+
+  /** A member looks for something to ask: from time to time so do the others, for which there may be more by now. */
+  passed(now: number): void {
+    if (now - this.#lookedAt < LOOK_AGAIN) return
+    this.#lookedAt = now
+    this.#wake()
+  }
+
   readonly #wake = (): void => {
     for (const member of this.members) member.look()
   }
@@ -123,6 +140,8 @@ export class Swarm {
           this.totals.downloadedBytes += event.size
         }
         for (const member of this.members) member.tell(event.index, event.index + 1, true)
+        // Who asked for it looks again, and wakes the others where that is of use: a hundred that look at each of a million blocks are too many.
+        if (this.downloads.isReserved(event.index)) return
         break
       case "Clear": {
         // Whoever clears up to 2^53 clears what there is.
