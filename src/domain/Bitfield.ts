@@ -157,7 +157,8 @@ export class Bitfield implements HeldNodes {
    */
   flaws(): { readonly garbled: number; readonly withoutLeaf: number } {
     let withoutLeaf = Number.POSITIVE_INFINITY
-    for (const k of this.pages.numbers()) {
+    // Pages alike have the same flaws.
+    for (const k of this.pages.distinct()) {
       const tree = this.pages.words(this.pages.tree, k)!
       if (areOnes(tree)) continue
       const first = k * BLOCKS_A_PAGE

@@ -431,6 +431,65 @@ describe("pages", () => {
   })
 })
 
+describe("pages that are full", () => {
+  const FULL = 9
+  const ofAuthor = (blocks: number): Bitfield => {
+    const bitfield = new Bitfield()
+    bitfield.setHave(0, blocks, true)
+    bitfield.setLeaves(0, blocks)
+    return bitfield
+  }
+  const bytesOf = (bitfield: Bitfield): ReadonlyArray<string> =>
+    bitfield.pages.numbers().map((k) => toHex(pageOf(bitfield.pages, k)))
+  const arrays = ({ pages }: Bitfield): number =>
+    new Set(pages.numbers().map((k) => pages.words(pages.have, k)!.buffer)).size
+
+  it("share their bytes once they are stored, and when they are loaded", () => {
+    const bitfield = ofAuthor(FULL * BLOCKS_A_PAGE + 100)
+    const before = bytesOf(bitfield)
+    const pieces = bitfield.pages.dirty()
+    const file = new Uint8Array(pieces.length * 3584)
+    for (const { bytes, offset } of pieces) file.set(bytes, offset)
+    bitfield.pages.clean()
+    const loaded = new Bitfield()
+    loaded.pages.load(file)
+    for (const one of [bitfield, loaded]) {
+      expect(bytesOf(one)).toEqual(before)
+      expect(arrays(one)).toBeLessThan(6)
+      expect(one.flaws()).toEqual({ garbled: Infinity, withoutLeaf: Infinity })
+    }
+  })
+
+  it("are told apart as soon as one is changed", () =>
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.record({
+            block: fc.nat({ max: FULL * BLOCKS_A_PAGE }),
+            count: fc.constantFrom(1, 8, 5000),
+            held: fc.boolean()
+          }),
+          { maxLength: 6 }
+        ),
+        (changes) => {
+          const shared = ofAuthor(FULL * BLOCKS_A_PAGE)
+          const apart = ofAuthor(FULL * BLOCKS_A_PAGE)
+          for (const { block, count, held } of changes) {
+            shared.pages.clean()
+            for (const one of [shared, apart]) {
+              one.setHave(block, block + count, held)
+              one.setNode((2 * block) as Position)
+              if (!held) one.dropNodesFrom((2 * (block + count)) as Position)
+            }
+          }
+          expect(bytesOf(shared)).toEqual(bytesOf(apart))
+          expect(shared.flaws()).toEqual(apart.flaws())
+        }
+      ),
+      { numRuns: 15 }
+    ))
+})
+
 describe("nextWithoutLeaf", () => {
   it("is the first held block whose leaf is not", () =>
     fc.assert(

@@ -232,8 +232,8 @@ const wipe = (files: FeedFiles, indexing: boolean): Effect.Effect<void, StorageE
     { discard: true }
   )
 
-/** Read at a time, 3.5 MB: a sparse feed's bitfield can be mostly holes, which must not take memory. */
-const PIECE_PAGES = 1024
+/** Read at a time, 458 KB: a sparse feed's bitfield can be mostly holes, which must not take memory. */
+const PIECE_PAGES = 128
 
 /** The bitfield's pages; `identify` has seen to its header, unless it is told how large they are. */
 export const readBitfield = (
