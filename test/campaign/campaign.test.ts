@@ -2,8 +2,8 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { crypto } from "../recovery/images.js"
-import { noCounts } from "./AuthorRun.js"
 import { campaign, runOne } from "./campaign.js"
+import { noCounts } from "./Counts.js"
 
 it.effect("histories on machines that fail lose nothing and sign nothing twice", () =>
   Effect.gen(function* () {

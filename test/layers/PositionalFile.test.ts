@@ -1,24 +1,25 @@
-/** System calls that do part of what they are asked, as `pread`, `pwrite` and `pwritev` may at any time. */
+/** System calls that do part of what they are asked, as `pread`, `pwrite` and `pwritev` may at any time, or take their time. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import type * as Fs from "node:fs"
 import { createRequire, syncBuiltinESMExports } from "node:module"
 import { StorageError } from "../../src/domain/Errors.js"
 import type { FileName } from "../../src/domain/Sleep.js"
 import * as StorageFile from "../../src/layers/StorageFile.js"
-import { failure } from "../services/harness.js"
+import { expectWaiting, failure, quiet } from "../services/harness.js"
 import { temporaryDirectory } from "../temporaryDirectory.js"
 import { pseudoRandomBytes } from "../vectors/dsl.mjs"
 
-type Calls = Pick<typeof Fs, "readSync" | "writeSync" | "writevSync">
+type Flush = (fd: number, done: (error: Error | null) => void) => void
+type Calls = Pick<typeof Fs, "readSync" | "writeSync" | "writevSync"> & { readonly fdatasync: Flush }
 const builtin = createRequire(import.meta.url)("node:fs") as Calls
 
 /** Runs `effect` with these calls instead of Node's. */
 const withCalls = <A, E, R>(calls: (real: Calls) => Partial<Calls>, effect: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
     Effect.sync(() => {
-      const { readSync, writeSync, writevSync } = builtin
-      const real = { readSync, writeSync, writevSync }
+      const { fdatasync, readSync, writeSync, writevSync } = builtin
+      const real = { fdatasync, readSync, writeSync, writevSync }
       Object.assign(builtin, calls(real))
       syncBuiltinESMExports()
       return real
@@ -115,3 +116,30 @@ describe("calls that do part of what they are asked", () => {
     })
   )
 })
+
+it.scoped("a sync that fails has no flush under way any more: it would keep the lock, whoever closes the files", () =>
+  Effect.gen(function* () {
+    const files = yield* openFiles
+    const write = (file: FileName) => ({ file, offset: 0, parts: [new Uint8Array(1)] })
+    yield* files.write([write("data"), write("tree")])
+    const underWay: Array<(error: Error | null) => void> = []
+    const failing = () => ({
+      fdatasync: (_: number, done: (error: Error | null) => void) => {
+        underWay.push(done)
+        if (underWay.length === 2) done(new Error("the disk has failed"))
+      }
+    })
+    const ended = yield* withCalls(
+      failing,
+      Effect.gen(function* () {
+        const syncing = yield* Effect.fork(Effect.exit(files.sync(["data", "tree"])))
+        yield* quiet
+        expect(underWay.length).toBe(2)
+        yield* expectWaiting(syncing)
+        underWay[0]!(null)
+        return yield* Fiber.join(syncing)
+      })
+    )
+    expect(ended).toMatchObject({ _tag: "Failure" })
+  })
+)

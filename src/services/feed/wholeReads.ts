@@ -33,11 +33,7 @@ const shortOf = (ranges: ReadonlyArray<Read>, arrays: Arrays): ReadonlyArray<num
 
 const NONE: ReadonlyArray<number> = []
 
-/** Whether the file goes on where the array ends. */
-const goesOn = (files: FeedFiles, { file, offset }: Read, array: Uint8Array) =>
-  Effect.map(files.size(file), (size) => size > offset + array.length)
-
-/** A file may have grown since it was read: that the second read came short counts only if the file still has more. */
+/** A file may grow or be cut meanwhile, by another process: what counts is what it had before the second read, and still has. */
 const complete = (
   files: FeedFiles,
   ranges: ReadonlyArray<Read>,
@@ -47,16 +43,19 @@ const complete = (
     const whole = [...arrays]
     for (const i of shortOf(ranges, arrays)) {
       const range = ranges[i]!
-      if (!(yield* goesOn(files, range, whole[i]!))) continue
+      const size = yield* files.size(range.file)
+      if (size <= range.offset + whole[i]!.length) continue
       const [again] = yield* files.read([range])
       whole[i] = again!
-      if (again!.length < range.length && (yield* goesOn(files, range, again!)))
-        return yield* new StorageError({
-          reason: "io",
-          operation: "read",
-          file: range.file,
-          cause: new Error(`the read ended at byte ${range.offset + again!.length}, and the file does not`)
-        })
+      const end = range.offset + again!.length
+      if (again!.length === range.length || end >= size) continue
+      if (end >= (yield* files.size(range.file))) continue
+      return yield* new StorageError({
+        reason: "io",
+        operation: "read",
+        file: range.file,
+        cause: new Error(`the read ended at byte ${end}, and the file does not`)
+      })
     }
     return whole
   })
