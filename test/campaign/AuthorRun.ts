@@ -1,5 +1,5 @@
 /** One random history of an author on a machine that fails, with what must hold checked after every step of it. */
-import { Effect, Exit, Scope } from "effect"
+import { Deferred, Effect, Exit, FiberId, Scope } from "effect"
 import { Random, seedOf } from "../../src/domain/Random.js"
 import { toHex } from "../../src/domain/Bytes.js"
 import { FILES } from "../../src/domain/Sleep.js"
@@ -19,6 +19,17 @@ interface Announced {
 }
 
 type Batch = ReadonlyArray<Uint8Array>
+
+/** At once, in this order, whoever has the turn next. */
+const appendAll = (feed: Feed.Feed, batches: ReadonlyArray<Batch>) =>
+  Effect.suspend(() => {
+    const ends = batches.map((batch) => {
+      const end = Deferred.unsafeMake<number, Feed.AppendError>(FiberId.none)
+      feed.unsafeAppend(batch, (exit) => Deferred.unsafeDone(end, exit))
+      return Effect.either(Deferred.await(end))
+    })
+    return Effect.all(ends)
+  })
 
 const broken = (invariant: InvariantBroken["invariant"], detail: string) =>
   new InvariantBroken({ invariant, detail })
@@ -190,10 +201,7 @@ export class AuthorRun {
       this.note(`append ${batches.map((batch) => batch.length).join(" ")} at ${feed.length}`)
       const crashes = this.machine.counts.crashes
       this.counts.appends += batches.length
-      const exits = yield* Effect.all(
-        batches.map((batch) => Effect.either(feed.appendBatch(batch))),
-        { concurrency: "unbounded" }
-      )
+      const exits = yield* appendAll(feed, batches)
       if (this.machine.counts.crashes > crashes) {
         this.known.attempted(batches)
         return

@@ -29,11 +29,16 @@ export interface NetHostOptions {
   readonly note: (what: string) => void
   /** Whom it dials, as soon as it is up. */
   readonly dials: ReadonlyArray<string>
-  /** What must hold of its feed whenever it was opened, be it in a copy of its machine. */
-  readonly check: (feed: Feed.Feed) => Effect.Effect<void, InvariantBroken>
+  /** What must hold of its feed whenever it was opened, be it in a copy of its machine; `isNow`: as it is now. */
+  readonly check: (feed: Feed.Feed, isNow: boolean) => Effect.Effect<void, InvariantBroken>
+  /** It was opened, and is as `check` wants it. */
+  readonly opened?: (feed: Feed.Feed) => Effect.Effect<void, InvariantBroken>
   /** Whether a fork may be found. */
   readonly mayFork: () => boolean
   readonly onBegin?: (connection: Connection) => void
+  readonly onDownload?: () => void
+  /** Whether evidence of a fork is lost when the feed is closed. Default: it is kept, and given to it again. */
+  readonly forgets?: boolean
 }
 
 /** What a feed said it had at a moment, and the machine as it was then. */
@@ -158,10 +163,16 @@ export class NetHost {
       this.feed = feed
       this.feeds.push(feed)
       this.note(`opened at ${feed.length}`)
-      yield* this.#judge(feed, this)
+      yield* this.#judge(feed, this, true)
+      yield* this.options.opened?.(feed) ?? Effect.void
       const unlisten = feed.unsafeListen((event) => {
-        if (event._tag === "Download") this.options.counts.replicated++
-        if (event._tag === "Fork") this.evidence = event.evidence
+        if (event._tag === "Fork") {
+          this.evidence = event.evidence
+          this.options.counts.forksFound++
+        }
+        if (event._tag !== "Download") return
+        this.options.counts.replicated++
+        this.options.onDownload?.()
       })
       yield* Scope.addFinalizer(life, Effect.sync(unlisten))
       yield* Scope.extend(this.#join(feed), life)
@@ -176,7 +187,7 @@ export class NetHost {
   }
 
   /** What was promised and told is there; and what `check` asks for. */
-  #judge(feed: Feed.Feed, told: Pick<Told, "length" | "held">) {
+  #judge(feed: Feed.Feed, told: Pick<Told, "length" | "held">, isNow: boolean) {
     return Effect.gen(this, function* () {
       const { bitfield } = coreOf(feed)
       if (feed.length < told.length)
@@ -186,7 +197,7 @@ export class NetHost {
           return yield* this.broken("lost", `block ${block} is not held`)
       }
       this.options.counts.checks++
-      yield* this.options.check(feed)
+      yield* this.options.check(feed, isNow)
     })
   }
 
@@ -207,6 +218,7 @@ export class NetHost {
       const life = this.#life
       this.feed = undefined
       this.#life = undefined
+      if (this.options.forgets === true) this.evidence = undefined
       if (life !== undefined) yield* Scope.close(life, Exit.void)
       this.station.isDown = true
       yield* this.options.machine.fail()
@@ -241,6 +253,17 @@ export class NetHost {
       const faults = drawn < 9 ? { reads: 0.02, shortReads: 0.05, writes: 0.1, syncs: 0.1 } : {}
       this.note(JSON.stringify(faults))
       yield* options.machine.fail(faults)
+    })
+  }
+
+  /** Ends what was planned and what fails, and is up, if it ever can be. */
+  recover(): Step {
+    return Effect.gen(this, function* () {
+      yield* this.options.machine.crashAfter(undefined, "process")
+      yield* this.noticeCrash()
+      // A feed that failed to store something need not go on; one that is opened again must.
+      yield* this.stop()
+      while (this.feed === undefined && !this.isGivenUp) yield* this.start()
     })
   }
 
@@ -302,7 +325,7 @@ export class NetHost {
       this.options.counts.forks++
       const opened = yield* Effect.either(this.#open(machine.storage))
       if (opened._tag === "Left") return yield* this.broken("refused", opened.left.message)
-      yield* Effect.mapError(this.#judge(opened.right, told), (error) =>
+      yield* Effect.mapError(this.#judge(opened.right, told, invariant === "lost"), (error) =>
         this.broken(
           error.invariant === "lost" ? invariant : error.invariant,
           `in a copy that crashed (${kind}): ${error.detail}`
@@ -314,6 +337,8 @@ export class NetHost {
   #checkEvidence(feed: Feed.Feed) {
     return Effect.gen(this, function* () {
       const { fork } = feed
+      if (fork === undefined && this.evidence !== undefined)
+        return yield* this.broken("fork", "it has forgotten the fork that it was told of")
       if (fork === undefined) return
       if (!this.options.mayFork()) return yield* this.broken("fork", "it has evidence of a fork that is none")
       const decoded = yield* Effect.orDie(Fork.decode(Fork.encode(fork)))
@@ -343,7 +368,6 @@ export class NetHost {
 
   count(): void {
     addMachine(this.options.counts, this.options.machine.counts)
-    if (this.evidence !== undefined) this.options.counts.forksFound++
   }
 }
 

@@ -151,7 +151,6 @@ export class NetRun implements Companion {
           if (made.has(toHex(signature))) known.signed(length, signature)
       }
       if (feed.fork !== undefined) return yield* broken("fork", "the author has evidence of a fork that is none")
-      if (!feed.writable) return yield* broken("stuck", "the author may not write")
     })
   }
 
@@ -163,7 +162,7 @@ export class NetRun implements Companion {
       yield* net.calm
       // Whoever was lied to about what a peer has believes it as long as they are connected.
       yield* net.cutAll
-      for (const reader of this.readers) yield* this.#recover(reader)
+      for (const reader of this.readers) yield* reader.recover()
       yield* author.append([[Uint8Array.of(1)]])
       for (let seconds = 0; ; seconds++) {
         const missing = this.#missing(feed)
@@ -172,17 +171,7 @@ export class NetRun implements Companion {
         yield* Effect.sleep("1 second")
       }
       yield* this.step(feed)
-    })
-  }
-
-  #recover(reader: NetHost): Step {
-    return Effect.gen(this, function* () {
-      yield* reader.options.machine.crashAfter(undefined, "process")
-      yield* reader.options.machine.fail()
-      yield* reader.noticeCrash()
-      // A feed that failed to store something need not go on; one that is opened again must.
-      yield* reader.stop()
-      while (reader.feed === undefined && !reader.isGivenUp) yield* reader.start()
+      if (!feed.writable) return yield* broken("stuck", "the author may not write")
     })
   }
 
