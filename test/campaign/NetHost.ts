@@ -11,7 +11,7 @@ import {
   Storage
 } from "../../src/index.js"
 import * as StorageFaulty from "../../src/layers/StorageFaulty.js"
-import { coreOf } from "../../src/services/feed/FeedCore.js"
+import { coreOf, isHeldForGood } from "../../src/services/feed/FeedCore.js"
 import { InvariantBroken } from "../../src/testing/KnownLog.js"
 import { leftoversOf, Station } from "../replication/Station.js"
 import { addMachine, type Counts } from "./Counts.js"
@@ -371,8 +371,8 @@ export class NetHost {
   }
 }
 
-/** The blocks that a feed says it has. */
+/** The blocks that a feed tells others it has. */
 export const heldBy = (feed: Feed.Feed): ReadonlyArray<number> => {
-  const { bitfield } = coreOf(feed)
-  return Array.from({ length: feed.length }, (_, i) => i).filter((i) => bitfield.has(i))
+  const core = coreOf(feed)
+  return Array.from({ length: feed.length }, (_, i) => i).filter((i) => isHeldForGood(core, i))
 }

@@ -67,6 +67,8 @@ const meet = ([a, b]: readonly [Party, Party], counts: Counts, note: (what: stri
       return yield* expectAlike(b, others, before)
     }
     counts.meetings++
+    // Two readers who lack nothing, as they see it, ask nothing (docs/forks.md, "What cannot be found").
+    if (a.writes === undefined && b.writes === undefined && before.length === others.length) return
     if (a.host.feed!.fork === undefined && b.host.feed!.fork === undefined)
       return yield* a.host.broken("fork", `nobody knows that ${b.host.options.name} has another history`)
     yield* expectFork(a, before, others, b)

@@ -209,6 +209,7 @@ export const makeCore = (
       claimedLength: 0,
       settled: Merkle.emptyTip,
       contiguous: 0,
+      unstored: [],
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),
       broken: undefined,
