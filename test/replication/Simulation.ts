@@ -28,6 +28,28 @@ const REAL_TURN = 2000
 /** Every fiber that can go on does so. */
 const quiet = Effect.repeatN(Effect.yieldNow(), 100)
 
+/** What is looked at of a fiber of Effect's. */
+interface Insides {
+  readonly _children: ReadonlySet<Insides> | null
+  readonly _running: boolean
+  readonly _asyncBlockingOn: unknown
+  readonly _stack: ReadonlyArray<unknown>
+  readonly _queue: ReadonlyArray<unknown>
+  readonly unsafePoll: () => unknown
+}
+
+const isUnstarted = (fiber: Insides): boolean =>
+  !fiber._running &&
+  fiber._asyncBlockingOn === null &&
+  fiber._stack.length + fiber._queue.length === 0 &&
+  fiber.unsafePoll() === null
+
+/**
+ * Whether a fiber has made others that it has not started. A race of Effect 3's is made in two operations: a fiber that loses its turn between them, and is
+ * interrupted then, waits for ever for those that never began.
+ */
+const isStarting = (fiber: unknown): boolean => [...((fiber as Insides)._children ?? [])].some(isUnstarted)
+
 export class Simulation extends Scheduler.MixedScheduler implements Clock.Clock {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
   now = 0
@@ -55,7 +77,7 @@ export class Simulation extends Scheduler.MixedScheduler implements Clock.Clock 
   }
 
   override shouldYield(fiber: Fiber.RuntimeFiber<unknown, unknown>): number | false {
-    if (this.#yielding > 0 && this.#random.next() < this.#yielding) return 0
+    if (this.#yielding > 0 && this.#random.next() < this.#yielding && !isStarting(fiber)) return 0
     return super.shouldYield(fiber)
   }
 
