@@ -50,9 +50,7 @@ export class Branch {
       const { feed } = writer
       if (feed === undefined || writer.station.isDown) return
       const batch = Array.from({ length: count }, (_, i) =>
-        new TextEncoder().encode(
-          `${this.name} ${feed.length + i} ${"-".repeat(writer.random.below(60))}`
-        )
+        new TextEncoder().encode(`${this.name} ${feed.length + i} ${"-".repeat(writer.random.below(60))}`)
       )
       const { crashes } = writer.options.machine.counts
       const hasForked = feed.fork !== undefined

@@ -68,8 +68,7 @@ export class BranchReader {
           index >= known.blocks.length || equals(known.blocks[index]!, block)
         if (!may.some(isOf)) return yield* this.host.broken("wrong", `block ${index} is of another history`)
       }
-      if (!this.isExposed)
-        yield* Effect.provideService(Invariants.isProvable(feed), Crypto, this.crypto)
+      if (!this.isExposed) yield* Effect.provideService(Invariants.isProvable(feed), Crypto, this.crypto)
     })
   }
 

@@ -201,7 +201,8 @@ export class BranchRun {
     this.counts.netRuns++
     this.counts.twoHistories++
     // A run that failed early may have no net.
-    if ((this.#net as NetworkMemory.SimulatedNet | undefined) !== undefined) addNet(this.counts, this.#net.counts)
+    if ((this.#net as NetworkMemory.SimulatedNet | undefined) !== undefined)
+      addNet(this.counts, this.#net.counts)
     for (const host of this.hosts) host.count()
   }
 }

@@ -150,7 +150,8 @@ export class NetRun implements Companion {
         for (const [length, signature] of signaturesIn(files.get("signatures") ?? new Uint8Array(0)))
           if (made.has(toHex(signature))) known.signed(length, signature)
       }
-      if (feed.fork !== undefined) return yield* broken("fork", "the author has evidence of a fork that is none")
+      if (feed.fork !== undefined)
+        return yield* broken("fork", "the author has evidence of a fork that is none")
     })
   }
 

@@ -30,15 +30,25 @@ describe("histories on machines that fail", () => {
     })
   )
 
-  it.effect("nor do those over a net that cuts, delays and lies: nothing is told that is not there for good", () =>
-    Effect.gen(function* () {
-      const counts = yield* play("over a net", seedsFrom(100, 8))
-      expectDone(counts, 5, ["crashes", "powerCuts", "cuts", "halfOpen", "announced", "waits", "replicated"])
-      expectDone(counts, 1, ["partitions", "faults"])
-      const { changed, dropped, reordered, repeated } = counts
-      expect(changed + dropped + reordered + repeated).toBeGreaterThan(0)
-      expect(counts.forksFound).toBe(0)
-    })
+  it.effect(
+    "nor do those over a net that cuts, delays and lies: nothing is told that is not there for good",
+    () =>
+      Effect.gen(function* () {
+        const counts = yield* play("over a net", seedsFrom(100, 8))
+        expectDone(counts, 5, [
+          "crashes",
+          "powerCuts",
+          "cuts",
+          "halfOpen",
+          "announced",
+          "waits",
+          "replicated"
+        ])
+        expectDone(counts, 1, ["partitions", "faults"])
+        const { changed, dropped, reordered, repeated } = counts
+        expect(changed + dropped + reordered + repeated).toBeGreaterThan(0)
+        expect(counts.forksFound).toBe(0)
+      })
   )
 
   it.effect("two histories of one key are found where they meet, shown by evidence, and never mixed", () =>

@@ -54,7 +54,9 @@ export const finalMeetings = (
 const meet = ([a, b]: readonly [Party, Party], counts: Counts, note: (what: string) => void): Step =>
   Effect.gen(function* () {
     const [before, others] = [standingOf(a), standingOf(b)]
-    note(`undisturbed, ${a.host.options.name} (${before.length}) meets ${b.host.options.name} (${others.length})`)
+    note(
+      `undisturbed, ${a.host.options.name} (${before.length}) meets ${b.host.options.name} (${others.length})`
+    )
     const dialing = yield* Effect.fork(a.host.station.dial(a.host.feed!, b.host.options.name))
     yield* Effect.sleep(MEETING)
     yield* Fiber.interrupt(dialing)
@@ -95,5 +97,8 @@ const expectFork = (party: Party, own: Standing, other: Standing, { writes: othe
     if (writes === undefined && own.length >= other.length) return
     if (otherWrites !== undefined && own.length < other.length) return
     if (host.feed!.fork === undefined)
-      return yield* host.broken("fork", `at ${own.length}, it met another history of ${other.length} and does not know it`)
+      return yield* host.broken(
+        "fork",
+        `at ${own.length}, it met another history of ${other.length} and does not know it`
+      )
   })

@@ -4,7 +4,12 @@ import { parseArgs } from "node:util"
 import { campaign, type Failure, KINDS } from "./campaign.js"
 
 const { values } = parseArgs({
-  options: { seeds: { type: "string" }, minutes: { type: "string" }, seed: { type: "string" }, kind: { type: "string" } }
+  options: {
+    seeds: { type: "string" },
+    minutes: { type: "string" },
+    seed: { type: "string" },
+    kind: { type: "string" }
+  }
 })
 
 const number = (name: "seeds" | "minutes" | "seed", otherwise: number): number => {

@@ -4,7 +4,10 @@ import type { StorageError, StorageService } from "../../src/index.js"
 import type * as StorageFaulty from "../../src/layers/StorageFaulty.js"
 
 /** Every call that fails looks whether there has been a crash since the last one that did. */
-export const noticing = ({ counts, storage }: StorageFaulty.StorageFaulty, onCrash: () => void): StorageService => {
+export const noticing = (
+  { counts, storage }: StorageFaulty.StorageFaulty,
+  onCrash: () => void
+): StorageService => {
   let seen = counts.crashes
   const look = Effect.sync(() => {
     if (counts.crashes === seen) return

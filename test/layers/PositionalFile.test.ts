@@ -117,29 +117,31 @@ describe("calls that do part of what they are asked", () => {
   )
 })
 
-it.scoped("a sync that fails has no flush under way any more: it would keep the lock, whoever closes the files", () =>
-  Effect.gen(function* () {
-    const files = yield* openFiles
-    const write = (file: FileName) => ({ file, offset: 0, parts: [new Uint8Array(1)] })
-    yield* files.write([write("data"), write("tree")])
-    const underWay: Array<(error: Error | null) => void> = []
-    const failing = () => ({
-      fdatasync: (_: number, done: (error: Error | null) => void) => {
-        underWay.push(done)
-        if (underWay.length === 2) done(new Error("the disk has failed"))
-      }
-    })
-    const ended = yield* withCalls(
-      failing,
-      Effect.gen(function* () {
-        const syncing = yield* Effect.fork(Effect.exit(files.sync(["data", "tree"])))
-        yield* quiet
-        expect(underWay.length).toBe(2)
-        yield* expectWaiting(syncing)
-        underWay[0]!(null)
-        return yield* Fiber.join(syncing)
+it.scoped(
+  "a sync that fails has no flush under way any more: it would keep the lock, whoever closes the files",
+  () =>
+    Effect.gen(function* () {
+      const files = yield* openFiles
+      const write = (file: FileName) => ({ file, offset: 0, parts: [new Uint8Array(1)] })
+      yield* files.write([write("data"), write("tree")])
+      const underWay: Array<(error: Error | null) => void> = []
+      const failing = () => ({
+        fdatasync: (_: number, done: (error: Error | null) => void) => {
+          underWay.push(done)
+          if (underWay.length === 2) done(new Error("the disk has failed"))
+        }
       })
-    )
-    expect(ended).toMatchObject({ _tag: "Failure" })
-  })
+      const ended = yield* withCalls(
+        failing,
+        Effect.gen(function* () {
+          const syncing = yield* Effect.fork(Effect.exit(files.sync(["data", "tree"])))
+          yield* quiet
+          expect(underWay.length).toBe(2)
+          yield* expectWaiting(syncing)
+          underWay[0]!(null)
+          return yield* Fiber.join(syncing)
+        })
+      )
+      expect(ended).toMatchObject({ _tag: "Failure" })
+    })
 )

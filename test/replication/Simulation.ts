@@ -7,7 +7,18 @@
  *
  * What runs in it must not wait for anything real (files, promises): time would not stand still for it.
  */
-import { Cause, Clock, Duration, Effect, Exit, type Fiber, LogLevel, Logger, Scheduler, Supervisor } from "effect"
+import {
+  Cause,
+  Clock,
+  Duration,
+  Effect,
+  Exit,
+  type Fiber,
+  LogLevel,
+  Logger,
+  Scheduler,
+  Supervisor
+} from "effect"
 import { Random } from "../../src/domain/Random.js"
 
 export interface SimulationOptions {

@@ -38,9 +38,7 @@ export class Station {
   listen(feed: Feed.Feed): Effect.Effect<void, NetworkError, Scope.Scope> {
     const { name, net } = this.options
     this.isDown = false
-    return Effect.asVoid(
-      net.host(name).listen({ port: PORT }, (connection) => this.#serve(feed, connection))
-    )
+    return Effect.asVoid(net.host(name).listen({ port: PORT }, (connection) => this.#serve(feed, connection)))
   }
 
   /** Dials a host until the scope closes, or for ever: as often as the connection ends. */

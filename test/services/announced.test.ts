@@ -1,7 +1,14 @@
 /** What others are told of a reader's blocks while these are being stored, and when they cannot be. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
-import { Feed, type FeedEvent, Storage, StorageError, StorageMemory, type StorageService } from "../../src/index.js"
+import {
+  Feed,
+  type FeedEvent,
+  Storage,
+  StorageError,
+  StorageMemory,
+  type StorageService
+} from "../../src/index.js"
 import { CryptoNode } from "../../src/node.js"
 import { coreOf } from "../../src/services/feed/FeedCore.js"
 import { serve } from "../../src/services/feed/serve.js"
@@ -10,7 +17,10 @@ import { failure, memory, quiet, someBlocks, source } from "./harness.js"
 const blocks = someBlocks(10)
 
 /** A storage whose syncs of the bitfield do what `syncing` says. */
-const withSync = (inner: StorageService, syncing: () => Effect.Effect<void, StorageError>): StorageService => ({
+const withSync = (
+  inner: StorageService,
+  syncing: () => Effect.Effect<void, StorageError>
+): StorageService => ({
   open: (path) =>
     Effect.map(inner.open(path), (files) => ({
       ...files,
@@ -48,7 +58,10 @@ describe("a block whose bit is not stored for as good as was promised", () => {
     Effect.gen(function* () {
       const author = yield* Effect.provide(source(blocks), memory)
       let syncing: Effect.Effect<void> = Effect.void
-      const feed = yield* reader(author.key, withSync(yield* StorageMemory.make, () => syncing))
+      const feed = yield* reader(
+        author.key,
+        withSync(yield* StorageMemory.make, () => syncing)
+      )
       yield* putOf(author, feed, 9)
       const disk = yield* Deferred.make<void>()
       syncing = Deferred.await(disk)
@@ -69,7 +82,10 @@ describe("a block whose bit is not stored for as good as was promised", () => {
     Effect.gen(function* () {
       const author = yield* Effect.provide(source(blocks), memory)
       let syncing: Effect.Effect<void, StorageError> = Effect.void
-      const feed = yield* reader(author.key, withSync(yield* StorageMemory.make, () => syncing))
+      const feed = yield* reader(
+        author.key,
+        withSync(yield* StorageMemory.make, () => syncing)
+      )
       yield* putOf(author, feed, 2)
       const events: Array<FeedEvent["_tag"]> = []
       feed.unsafeListen(({ _tag }) => events.push(_tag))

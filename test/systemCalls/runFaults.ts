@@ -8,7 +8,9 @@ import * as path from "node:path"
 import { parseArgs } from "node:util"
 import { bundleScript, DURABILITIES, ERRORS, ROLES, run, whyNoStrace } from "./inject.js"
 
-const { values } = parseArgs({ options: { every: { type: "string", default: "1" }, role: { type: "string" } } })
+const { values } = parseArgs({
+  options: { every: { type: "string", default: "1" }, role: { type: "string" } }
+})
 const roles = ROLES.filter((role) => values.role === undefined || role === values.role)
 
 const why = whyNoStrace()

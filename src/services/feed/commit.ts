@@ -30,7 +30,12 @@ export const commit: (core: FeedCore, change: Change) => Effect.Effect<void, Sto
     if (stored._tag === "Failure" && fresh.length > 0) {
       // The log may be longer now, but of its blocks those are not held that nobody would find again.
       forget(core, fresh)
-      announce(core, { tip: change.tip, bits: [], events: change.events.filter(isAppend), origins: undefined })
+      announce(core, {
+        tip: change.tip,
+        bits: [],
+        events: change.events.filter(isAppend),
+        origins: undefined
+      })
       return yield* stored
     }
     // Of all else the bits say it: what fails now is told to the caller, but it has happened all the same.
