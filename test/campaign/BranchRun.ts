@@ -85,7 +85,7 @@ export class BranchRun {
         })
       first.writer = writerOf(first, machine)
       this.branches.push(first)
-      yield* this.#up(first.writer)
+      yield* first.writer.start(true)
       for (let batches = random.below(4); batches > 0; batches--) yield* first.append(1 + random.below(6))
       yield* first.writer.stop()
       const second = new Branch("two", keys, this.#cryptoOf("two"))
@@ -94,7 +94,7 @@ export class BranchRun {
       second.writer = writerOf(second, yield* machine.fork(seedOf(seed, "the copy")))
       this.branches.push(second)
       for (const branch of this.branches) {
-        yield* this.#up(branch.writer)
+        yield* branch.writer.start(true)
         yield* branch.append(1 + random.below(10))
       }
       for (let i = 1 + random.below(3); i > 0; i--) {
@@ -119,12 +119,6 @@ export class BranchRun {
     const { counts, random, seed } = this
     const note = (what: string) => this.note(what)
     return { name, seed, counts, note, net: this.#net, dials: [], forgets: random.next() < 0.5 }
-  }
-
-  #up(host: NetHost): Step {
-    return Effect.gen(function* () {
-      while (host.feed === undefined) yield* host.start()
-    })
   }
 
   #step(): Step {

@@ -136,12 +136,12 @@ export class NetHost {
     )
   }
 
-  /** Opens the feed and joins the net, unless a crash comes first: then it is still down. */
-  start(): Step {
+  /** Opens the feed and joins the net, unless a crash comes first, which it may not when it `isSafe`: then it is still down. */
+  start(isSafe = false): Step {
     return Effect.gen(this, function* () {
       const { machine } = this.options
       if (this.isGivenUp || this.feed !== undefined) return
-      if (this.random.next() < 0.2) yield* machine.crashAfter(this.random.below(20), this.kind)
+      if (!isSafe && this.random.next() < 0.2) yield* machine.crashAfter(this.random.below(20), this.kind)
       const life = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
       const opened = yield* Effect.either(Scope.extend(this.#open(this.storage), life))
       yield* machine.crashAfter(undefined, "process")

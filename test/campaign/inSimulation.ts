@@ -3,8 +3,8 @@ import { Cause, Effect, Exit, type Scope } from "effect"
 import { Random, seedOf } from "../../src/domain/Random.js"
 import { Simulation } from "../replication/Simulation.js"
 
-/** Milliseconds of simulated time that a run may take: none takes a tenth of it. */
-const LIMIT = 24 * 3600 * 1000
+/** Milliseconds of simulated time that a run may take: none takes half of it. */
+const LIMIT = 2 * 3600 * 1000
 
 export const inSimulation = <E>(
   seed: number,
