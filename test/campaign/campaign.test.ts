@@ -34,7 +34,7 @@ describe("histories on machines that fail", () => {
     "nor do those over a net that cuts, delays and lies: nothing is told that is not there for good",
     () =>
       Effect.gen(function* () {
-        const counts = yield* play("over a net", seedsFrom(100, 8))
+        const counts = yield* play("over a net", seedsFrom(100, 6))
         expectDone(counts, 5, [
           "crashes",
           "powerCuts",
@@ -53,7 +53,7 @@ describe("histories on machines that fail", () => {
 
   it.effect("two histories of one key are found where they meet, shown by evidence, and never mixed", () =>
     Effect.gen(function* () {
-      const counts = yield* play("two histories", seedsFrom(200, 6))
+      const counts = yield* play("two histories", seedsFrom(200, 4))
       expectDone(counts, 5, ["crashes", "forksFound", "meetings", "replicated", "cuts"])
     })
   )

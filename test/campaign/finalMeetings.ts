@@ -16,8 +16,8 @@ export interface Party {
 
 type Step = Effect.Effect<void, InvariantBroken, Scope.Scope>
 
-/** Simulated time for two to tell each other all: keep-alives and questions that are given up take less. */
-const MEETING = "30 seconds"
+/** Simulated time for two to tell each other all: a question that is given up takes less. */
+const MEETING = "10 seconds"
 
 interface Standing {
   readonly branch: Branch | undefined
