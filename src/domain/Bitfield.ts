@@ -118,6 +118,8 @@ export class Bitfield implements HeldNodes {
 
   /** First held block in [start, end); `end` when there is none. */
   nextHeld(start: number, end: number): number {
+    // A single block is not worth a look at the list of all pages.
+    if (end - start <= BLOCKS_A_PAGE) return this.#scan(start, end, true) ?? end
     let found = end
     this.#eachHeldPage(start, end, (from, to) => {
       if (found === end) found = this.#scan(from, to, true) ?? end

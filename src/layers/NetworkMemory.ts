@@ -7,6 +7,8 @@ import { type Connection, Network, type NetworkService } from "../services/Netwo
 import { PairedEnd } from "./networkMemory/pair.js"
 import * as Simulated from "./networkMemory/SimulatedNet.js"
 
+export type Counts = Simulated.Counts
+
 const BUFFER_SIZE = 1024 * 1024
 
 export interface PairOptions {
@@ -75,8 +77,8 @@ export interface SimulatedNet {
   readonly cutAll: Effect.Effect<void>
   /** The adversary goes, for good. What it did to a connection may stay with that: no message is authenticated, only blocks are. */
   readonly calm: Effect.Effect<void>
-  /** How often the adversary has changed something. */
-  readonly tampered: Effect.Effect<number>
+  /** What has happened so far; `changed`, `dropped`, `repeated` and `reordered` are pieces that the adversary had. */
+  readonly counts: Readonly<Counts>
   /** The host of this end is gone: the end fails with `reset`, and the other hears nothing, ever, though it may push until its buffer is full. */
   readonly vanish: (connection: Connection) => Effect.Effect<void>
 }
@@ -118,7 +120,7 @@ export const make = (options: SimulationOptions): Effect.Effect<SimulatedNet, ne
       cut: (connection) => Effect.sync(() => net.endOf(connection).link.cut()),
       cutAll: Effect.sync(() => net.cutAll()),
       calm: Effect.sync(() => net.calm()),
-      tampered: Effect.sync(() => net.tampered),
+      counts: net.counts,
       vanish: (connection) =>
         Effect.sync(() => {
           const end = net.endOf(connection)

@@ -1,6 +1,6 @@
 /**
  * Storage on a machine that fails as machines do, for tests: its program is killed or its power goes at any step, what was not synced is
- * lost, torn or garbage, disks are full, operations fail or are slow, bits rot. All chance comes from a seed: the same seed and
+ * lost, torn or garbage, disks are full, operations fail, come short or are slow, bits rot. All chance comes from a seed: the same seed and
  * the same calls give the same run.
  *
  * The machine keeps its files in memory. After a crash whatever was open is dead (every call fails with `closed`), and a feed can be opened anew
@@ -46,7 +46,10 @@ export interface StorageFaulty {
    * is the last step is begun. `undefined` calls it off.
    */
   readonly crashAfter: (steps: number | undefined, kind: CrashKind) => Effect.Effect<void>
-  /** Steps fail by chance from now on: with `io`, writes after some of their bytes. None when absent. */
+  /**
+   * Steps fail by chance from now on: with `io`, writes after some of their bytes. `shortReads` do not fail: they end before the file does, as
+   * no storage may, and as file systems do that lose their server. None when absent.
+   */
   readonly fail: (faults?: Partial<Faults>) => Effect.Effect<void>
   /** Bytes that all files together may have; a write past that stores what fits, and fails with `full`. Unlimited when absent. */
   readonly limit: (capacity?: number) => Effect.Effect<void>

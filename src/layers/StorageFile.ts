@@ -211,13 +211,16 @@ const syncAll = (directory: FeedDirectory, names: ReadonlyArray<FileName>) =>
   Effect.flatMap(
     attempt("sync", directory.locate(names[0] ?? "data"), () => directory.takeUnsynced(names)),
     ({ files, directories }) => {
+      // All of them end before this does, though one fails: a flush under way keeps the file open, and the lock on it taken, after its close.
       const flushFiles = files.map((file) =>
-        attemptAsync("sync", file.name, (done) => fs.fdatasync(file.descriptor(), done))
+        Effect.uninterruptible(
+          attemptAsync("sync", file.name, (done) => fs.fdatasync(file.descriptor(), done))
+        )
       )
       const flushDirectories = directories.map((name) =>
         Effect.acquireUseRelease(
           attempt("sync", name, () => fs.openSync(name, "r")),
-          (fd) => attemptAsync("sync", name, (done) => fs.fsync(fd, done)),
+          (fd) => Effect.uninterruptible(attemptAsync("sync", name, (done) => fs.fsync(fd, done))),
           (fd) => Effect.sync(() => closeReadOnly(fd))
         )
       )

@@ -25,7 +25,8 @@ export interface FeedFiles {
   readonly lock: Effect.Effect<void, StorageError>
 
   /**
-   * Reads each range, in order. A range that reaches past the end comes back short (a missing file reads as empty).
+   * Reads each range, in order. A range that reaches past the end comes back short (a missing file reads as empty),
+   * and no other: a feed asks again for one that ends before its file, then fails.
    * The arrays are fresh and the caller's. Ranges of one call see every write that completed before it.
    */
   readonly read: (ranges: ReadonlyArray<Read>) => Effect.Effect<ReadonlyArray<Uint8Array>, StorageError>

@@ -1,5 +1,5 @@
 /** One random history of an author on a machine that fails, with what must hold checked after every step of it. */
-import { Effect, Exit, Scope } from "effect"
+import { Deferred, Effect, Exit, FiberId, Scope } from "effect"
 import { Random, seedOf } from "../../src/domain/Random.js"
 import { toHex } from "../../src/domain/Bytes.js"
 import { FILES } from "../../src/domain/Sleep.js"
@@ -8,53 +8,28 @@ import { Crypto, type CryptoService, Feed, type KeyPair, Storage } from "../../s
 import * as StorageFaulty from "../../src/layers/StorageFaulty.js"
 import * as Invariants from "../../src/testing/Invariants.js"
 import { InvariantBroken, KnownLog, signaturesIn } from "../../src/testing/KnownLog.js"
+import type { Companion } from "./Companion.js"
+import { addMachine, type Counts } from "./Counts.js"
 
-export interface Counts {
-  actions: number
-  appends: number
-  blocks: number
-  clears: number
-  reopenings: number
-  /** Crashes of the program that ran, and of copies of its machine. */
-  crashes: number
-  forks: number
-  powerCuts: number
-  torn: number
-  garbage: number
-  lost: number
-  faults: number
-  full: number
-  refused: number
-  doubtful: number
-  fetched: number
-  flippedBits: number
-  checks: number
+interface Announced {
+  readonly length: number
+  /** Whether nothing was being written. */
+  readonly isQuiet: boolean
+  readonly machine: StorageFaulty.StorageFaulty
 }
 
-export const noCounts = (): Counts => ({
-  actions: 0,
-  appends: 0,
-  blocks: 0,
-  clears: 0,
-  reopenings: 0,
-  crashes: 0,
-  forks: 0,
-  powerCuts: 0,
-  torn: 0,
-  garbage: 0,
-  lost: 0,
-  faults: 0,
-  full: 0,
-  refused: 0,
-  doubtful: 0,
-  fetched: 0,
-  flippedBits: 0,
-  checks: 0
-})
-
-import { ReaderRun } from "./ReaderRun.js"
-
 type Batch = ReadonlyArray<Uint8Array>
+
+/** At once, in this order, whoever has the turn next. */
+const appendAll = (feed: Feed.Feed, batches: ReadonlyArray<Batch>) =>
+  Effect.suspend(() => {
+    const ends = batches.map((batch) => {
+      const end = Deferred.unsafeMake<number, Feed.AppendError>(FiberId.none)
+      feed.unsafeAppend(batch, (exit) => Deferred.unsafeDone(end, exit))
+      return Effect.either(Deferred.await(end))
+    })
+    return Effect.all(ends)
+  })
 
 const broken = (invariant: InvariantBroken["invariant"], detail: string) =>
   new InvariantBroken({ invariant, detail })
@@ -66,10 +41,11 @@ export class AuthorRun {
   readonly trace: Array<string> = []
   readonly crypto: CryptoService
   feed: Feed.Feed | undefined
-  reader: ReaderRun | undefined
+  /** Who takes part, beside the author. */
+  companion: Companion | undefined
   #life: Scope.CloseableScope | undefined
   #isCreated = false
-  #announced: Array<{ readonly length: number; readonly machine: StorageFaulty.StorageFaulty }> = []
+  #announced: Array<Announced> = []
   #watching = false
   #isFull = false
   /** Whether operations failed otherwise than for want of room, since the feed was opened. */
@@ -119,6 +95,11 @@ export class AuthorRun {
     return effect.pipe(Effect.provideService(Storage, storage), Effect.provideService(Crypto, this.crypto))
   }
 
+  /** Where its feed is; a companion may stand in between. */
+  get storage(): Storage["Type"] {
+    return this.companion?.storage ?? this.machine.storage
+  }
+
   /** The keys are given, or made, until it is known that they are stored. */
   open(storage: Storage["Type"]) {
     const { publicKey: key, secretKey } = this.keys
@@ -145,12 +126,8 @@ export class AuthorRun {
       this.note(this.durability)
       yield* this.start()
       if (this.feed === undefined) return
-      if (this.random.next() < 0.5) {
-        const { crypto, keys, known, seed } = this
-        this.reader = yield* ReaderRun.make(seed, keys.publicKey, known, crypto, (what) => this.note(what))
-      }
       // The end of a page of the bitfield is near.
-      if (this.random.next() < 0.03) {
+      if (this.random.next() < (this.companion?.pass === undefined ? 0.03 : 0)) {
         const count = 8192 - this.random.below(30)
         yield* this.append([Array.from({ length: count }, (_, i) => Uint8Array.of(i))])
       }
@@ -165,19 +142,19 @@ export class AuthorRun {
         this.#watching = this.random.next() < 0.3
         yield* this.act()
         if (this.feed === undefined && this.machine.counts.crashes === crashes) return
+        if (this.companion?.pass !== undefined) yield* this.companion.pass
         this.#watching = false
         yield* this.machine.crashAfter(undefined, "process")
         yield* this.checkAnnounced()
-        if (this.reader !== undefined && this.machine.counts.crashes === crashes && this.feed !== undefined) {
-          yield* this.reader.step(this.feed)
-        }
         if (this.machine.counts.crashes > crashes) yield* this.restart("crashed")
         else yield* this.checkForks()
         if (this.feed === undefined) return
+        yield* this.companion?.step(this.feed) ?? Effect.void
       }
       yield* this.machine.fail()
       yield* this.machine.limit()
       yield* this.reopen()
+      if (this.feed !== undefined) yield* this.companion?.end?.(this.feed) ?? Effect.void
       yield* this.checkRot()
     })
   }
@@ -214,7 +191,7 @@ export class AuthorRun {
     }
     this.note("the disk fails at times")
     this.#hasFailed = true
-    return this.machine.fail({ reads: 0.02, writes: 0.1, syncs: 0.1 })
+    return this.machine.fail({ reads: 0.02, shortReads: 0.02, writes: 0.1, syncs: 0.1 })
   }
 
   append(batches: ReadonlyArray<Batch>) {
@@ -224,10 +201,7 @@ export class AuthorRun {
       this.note(`append ${batches.map((batch) => batch.length).join(" ")} at ${feed.length}`)
       const crashes = this.machine.counts.crashes
       this.counts.appends += batches.length
-      const exits = yield* Effect.all(
-        batches.map((batch) => Effect.either(feed.appendBatch(batch))),
-        { concurrency: "unbounded" }
-      )
+      const exits = yield* appendAll(feed, batches)
       if (this.machine.counts.crashes > crashes) {
         this.known.attempted(batches)
         return
@@ -326,12 +300,13 @@ export class AuthorRun {
           yield* machine.crashAfter(after, kind)
         }
         const life = yield* Scope.fork(yield* Effect.scope, { _tag: "Sequential" })
-        const opened = yield* Effect.either(Scope.extend(this.open(machine.storage), life))
+        const opened = yield* Effect.either(Scope.extend(this.open(this.storage), life))
         yield* machine.crashAfter(undefined, "process")
         if (opened._tag === "Right" && machine.counts.crashes === crashes) {
           this.#life = life
           this.#isCreated = true
           yield* this.accept(opened.right)
+          yield* Scope.extend(this.companion?.opened?.(opened.right) ?? Effect.void, life)
           return
         }
         yield* Scope.close(life, Exit.void)
@@ -375,13 +350,19 @@ export class AuthorRun {
       for (const index of this.known.cleared) this.known.promised.delete(index)
       yield* this.checkLog(feed)
       yield* this.seeSignature(feed)
-      feed.unsafeListen((event) => {
-        if (event._tag !== "Append" || !this.#watching || this.#announced.length > 0) return
-        const machine = Effect.runSync(this.machine.fork(this.random.uint32()))
-        this.#announced.push({ length: event.length, machine })
+      const unlisten = feed.unsafeListen((event) => {
+        if (event._tag === "Append") this.announce(event.length, true)
       })
+      if (this.#life !== undefined) yield* Scope.addFinalizer(this.#life, Effect.sync(unlisten))
       this.feed = feed
     })
+  }
+
+  /** Others are about to hear of a log of this length: what the machine has now is looked at later. */
+  announce(length: number, isQuiet: boolean): void {
+    if (!this.#watching || this.#announced.length > 0) return
+    const machine = Effect.runSync(this.machine.fork(this.random.uint32()))
+    this.#announced.push({ length, isQuiet, machine })
   }
 
   checkLog(feed: Feed.Feed) {
@@ -410,9 +391,12 @@ export class AuthorRun {
     return Effect.gen(this, function* () {
       const announced = this.#announced
       this.#announced = []
-      for (const { length, machine } of announced) {
+      for (const { isQuiet, length, machine } of announced) {
         yield* machine.crash(this.kind)
         const feed = yield* Effect.either(this.open(machine.storage))
+        // Of a signature that was being written garbage may be left, in which case the feed is rightly refused.
+        if (feed._tag === "Left" && feed.left._tag === "CorruptStorage" && !isQuiet) continue
+        this.counts.announced++
         if (feed._tag === "Left") return yield* broken("refused", feed.left.message)
         this.counts.forks++
         if (feed.right.length < length)
@@ -430,7 +414,7 @@ export class AuthorRun {
       const { kind } = this
       yield* fork.crash(kind)
       this.counts.forks++
-      this.add(fork.counts)
+      addMachine(this.counts, fork.counts)
       yield* this.judge(fork).pipe(
         Effect.mapError((error) =>
           broken(error.invariant, `in a copy that crashed (${kind}): ${error.detail}`)
@@ -490,17 +474,5 @@ export class AuthorRun {
         return yield* broken("fork", `length ${length + 1} is signed a second time`)
       }
     }).pipe(Effect.scoped)
-  }
-
-  /** What was injected counts. */
-  add(injected: Readonly<StorageFaulty.Counts>): void {
-    const { counts } = this
-    counts.crashes += injected.crashes
-    counts.powerCuts += injected.powerCuts
-    counts.torn += injected.torn
-    counts.garbage += injected.garbage
-    counts.lost += injected.lost
-    counts.faults += injected.failures
-    counts.full += injected.full
   }
 }

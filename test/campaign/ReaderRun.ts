@@ -7,11 +7,13 @@ import { coreOf } from "../../src/services/feed/FeedCore.js"
 import { putAll } from "../../src/services/feed/put.js"
 import * as Invariants from "../../src/testing/Invariants.js"
 import { InvariantBroken, type KnownLog } from "../../src/testing/KnownLog.js"
+import type { Companion } from "./Companion.js"
+import { addMachine, type Counts } from "./Counts.js"
 
 const broken = (invariant: InvariantBroken["invariant"], detail: string) =>
   new InvariantBroken({ invariant, detail: `the reader: ${detail}` })
 
-export class ReaderRun {
+export class ReaderRun implements Companion {
   readonly random: Random
   readonly promised = new Set<number>()
   readonly cleared = new Set<number>()
@@ -84,7 +86,7 @@ export class ReaderRun {
         yield* Effect.ignore(this.feed.close)
         yield* this.stop()
       } else {
-        const faults = random.next() < 0.5 ? { writes: 0.1, syncs: 0.1, reads: 0.02 } : {}
+        const faults = random.next() < 0.5 ? { writes: 0.1, syncs: 0.1, reads: 0.02, shortReads: 0.02 } : {}
         this.note(`reader: ${JSON.stringify(faults)}`)
         yield* machine.fail(faults)
       }
@@ -137,6 +139,11 @@ export class ReaderRun {
       }
       if (claims.length > 0) yield* put(claims)
     })
+  }
+
+  count(counts: Counts): void {
+    addMachine(counts, this.machine.counts)
+    counts.fetched += this.fetched
   }
 
   clear(feed: Feed.Feed) {

@@ -1,17 +1,28 @@
-/** `npm run campaign -- --seeds N --minutes M [--seed S]`: see CONTRIBUTING. */
+/** `npm run campaign -- --seeds N --minutes M [--seed S] [--kind K]`: see CONTRIBUTING. */
 import { Effect, Logger, LogLevel } from "effect"
 import { parseArgs } from "node:util"
-import { campaign, type Failure } from "./campaign.js"
+import { campaign, type Failure, KINDS } from "./campaign.js"
 
 const { values } = parseArgs({
-  options: { seeds: { type: "string" }, minutes: { type: "string" }, seed: { type: "string" } }
+  options: {
+    seeds: { type: "string" },
+    minutes: { type: "string" },
+    seed: { type: "string" },
+    kind: { type: "string" }
+  }
 })
 
-const number = (name: keyof typeof values, otherwise: number): number => {
+const number = (name: "seeds" | "minutes" | "seed", otherwise: number): number => {
   const value = Number(values[name] ?? otherwise)
   if (Number.isFinite(value) && value >= 0) return value
   console.error(`campaign: --${name} is a number, not ${values[name]}`)
   return process.exit(2)
+}
+
+const kind = KINDS.find((one) => one === values.kind)
+if (kind !== values.kind) {
+  console.error(`campaign: --kind is one of ${KINDS.join(", ")}`)
+  process.exit(2)
 }
 
 const first = number("seed", Math.floor(Math.random() * 2 ** 31))
@@ -30,14 +41,15 @@ const tell = ({ message, seed, trace }: Failure): void => {
 }
 
 const { counts, failures, runs } = await Effect.runPromise(
-  campaign(seeds(), () => Date.now() - begun >= 60_000 * minutes, tell).pipe(
+  campaign(seeds(), () => Date.now() - begun >= 60_000 * minutes, tell, kind).pipe(
     Logger.withMinimumLogLevel(LogLevel.None)
   )
 )
 const seconds = Math.round((Date.now() - begun) / 1000)
 console.log(`${runs} runs from seed ${first} on, in ${seconds} s; ${failures.length} failed`)
 for (const [what, many] of Object.entries(counts)) console.log(`${String(many).padStart(10)} ${what}`)
+const again = kind === undefined ? "" : ` --kind "${kind}"`
 if (failures.length > 0) {
-  console.log(`replay one with: npm run campaign -- --seed ${failures[0]!.seed}`)
+  console.log(`replay one with: npm run campaign -- --seed ${failures[0]!.seed}${again}`)
   process.exitCode = 1
 }

@@ -411,6 +411,29 @@ describe("simulated net: by command", () => {
     })
   )
 
+  it.scoped(
+    "what happened is counted: cuts once each, half-open connections, and what the adversary did",
+    () =>
+      Effect.gen(function* () {
+        const { far, near, net } = yield* connectedIn({ seed: 1, adversary: { meanBytes: 10 } })
+        const sent = Array.from({ length: 250 }, (_, i) => Uint8Array.of(i, 255 - i, 7))
+        yield* near.push(sent)
+        yield* near.end
+        const heard = (yield* inTime(trace(far))).bytes.map((piece) => piece.join(" "))
+        const { changed, dropped, reordered, repeated } = net.counts
+        for (const count of [changed, dropped, reordered, repeated]) expect(count).toBeGreaterThan(5)
+        expect(heard.length).toBe(sent.length - dropped + repeated)
+        const own = new Set(sent.map((piece) => piece.join(" ")))
+        expect(heard.filter((piece) => !own.has(piece)).length).toBe(changed)
+        yield* net.cut(near)
+        yield* net.cut(far)
+        const [one] = yield* between(net.host("a"), net.host("c"), "c")
+        yield* net.vanish(one)
+        yield* net.partition(["a"], ["b"])
+        expect(net.counts).toMatchObject({ connections: 2, cuts: 1, halfOpen: 1, partitions: 1 })
+      })
+  )
+
   it.scoped("vanish: one end fails and the other hears nothing; its pushes fill the buffer", () =>
     Effect.gen(function* () {
       const { far, near, net } = yield* connectedIn({ seed: 1, latency: 10, bufferSize: 1000 })

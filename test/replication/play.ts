@@ -1,9 +1,8 @@
 /** Plays a scenario in simulated time. */
 import { expect } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope, Supervisor } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { seedOf } from "../../src/domain/Random.js"
 import { type CryptoService, NetworkMemory } from "../../src/index.js"
-import { quiet } from "../services/harness.js"
 import { Run } from "./Run.js"
 import type { Scenario } from "./scenario.js"
 import { Simulation } from "./Simulation.js"
@@ -82,26 +81,13 @@ const play = (crypto: CryptoService, clock: Simulation, given: Scenario) =>
     expect(hosts.flatMap((host) => host.leftovers())).toEqual([])
     yield* Scope.close(waits, Exit.void)
     yield* Scope.close(world, Exit.void)
-    // Fibers that were told to end, without anybody's waiting for it, do so; who watched for the event loop's turn hears of it.
-    yield* quiet
-    yield* Effect.sleep(0)
-    yield* quiet
-    // So does the event loop's turn, for which sessions watched.
-    yield* Effect.sleep(0)
-    expect(clock.sleeping).toBe(0)
     return run.trace
   })
 
 /** Plays a scenario, checks what comes of it, and answers what happened. */
 export const simulate = (crypto: CryptoService, given: Scenario) => {
   const clock = new Simulation({ seed: given.seed, yielding: given.yielding, limit: 8 * 3600 * 1000 })
-  return clock.run(
-    Effect.gen(function* () {
-      const fibers = yield* Supervisor.track
-      const trace = yield* Effect.supervised(play(crypto, clock, given), fibers)
-      const left = (yield* fibers.value).filter((fiber) => fiber.unsafePoll() === null)
-      expect(left).toEqual([])
-      return { trace, turns: clock.turns, now: clock.now }
-    })
+  return clock.runWhole(
+    Effect.map(play(crypto, clock, given), (trace) => ({ trace, turns: clock.turns, now: clock.now }))
   )
 }

@@ -1,22 +1,19 @@
 /** Hosts of a simulated net, each with a feed of the same key, that dial their neighbours again and again, as a program would. */
-import { Context, Effect, ExecutionStrategy, Exit, Option, Schedule, Scope } from "effect"
-import { equals } from "../../src/domain/Bytes.js"
+import { Context, Effect, ExecutionStrategy, Exit, Scope } from "effect"
 import { Random, seedOf } from "../../src/domain/Random.js"
 import {
   type Connection,
   Crypto,
   type CryptoService,
   Feed,
-  NetworkMemory,
-  Replication,
+  type NetworkMemory,
   Storage,
   StorageMemory
 } from "../../src/index.js"
 import * as StorageFaulty from "../../src/layers/StorageFaulty.js"
 import { coreOf } from "../../src/services/feed/FeedCore.js"
 import { currentSwarm } from "../../src/services/replication/Swarm.js"
-
-const PORT = 3282
+import { leftoversOf, Station } from "./Station.js"
 
 /** The bytes of block `index`: most are short, some are empty, some long. */
 export const blockOf = (seed: number, index: number): Uint8Array => {
@@ -47,7 +44,7 @@ export interface HostOptions {
 type Services = Context.Context<Crypto | Storage>
 
 export class Host {
-  readonly connections = new Set<Connection>()
+  readonly station: Station
   feed: Feed.Feed | undefined
   isUp = false
   #life: Scope.CloseableScope | undefined
@@ -59,7 +56,14 @@ export class Host {
     readonly services: Services,
     readonly scope: Scope.Scope,
     readonly machine: StorageFaulty.StorageFaulty | undefined
-  ) {}
+  ) {
+    const { name, onFeed } = options
+    this.station = new Station({ name, net, onFeed: onFeed ? services : undefined })
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.station.connections
+  }
 
   static readonly make = (
     options: HostOptions,
@@ -91,42 +95,12 @@ export class Host {
 
   #begin() {
     return Effect.gen(this, function* () {
-      const { dials, name, sparse } = this.options
+      const { dials, sparse } = this.options
       const feed = yield* Effect.provide(Feed.open({ ...this.open, sparse }), this.services)
       this.feed = feed
-      const network = this.net.host(name)
-      yield* network.listen({ port: PORT }, (connection) => this.#serve(feed, connection))
-      for (const host of dials) {
-        const dial = Effect.scoped(
-          Effect.flatMap(network.connect({ host, port: PORT }), (connection) =>
-            this.#known(connection, Replication.replicate(feed, connection, { live: true }))
-          )
-        )
-        yield* Effect.forkScoped(Effect.repeat(Effect.exit(dial), Schedule.spaced("500 millis")))
-      }
+      yield* this.station.listen(feed)
+      for (const host of dials) yield* Effect.forkScoped(this.station.dial(feed, host))
     })
-  }
-
-  #serve(feed: Feed.Feed, connection: Connection) {
-    if (!this.options.onFeed) {
-      return this.#known(connection, Replication.replicate(feed, connection, { live: true }))
-    }
-    const replication = Replication.connect(connection, {
-      live: true,
-      onFeed: (key) => Effect.succeed(equals(key, feed.discoveryKey) ? Option.some(feed) : Option.none())
-    })
-    return this.#known(
-      connection,
-      Effect.scoped(Effect.flatMap(replication, ({ ended }) => ended)).pipe(Effect.provide(this.services))
-    )
-  }
-
-  #known<A, E, R>(connection: Connection, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.acquireUseRelease(
-      Effect.sync(() => this.connections.add(connection)),
-      () => effect,
-      () => Effect.sync(() => this.connections.delete(connection))
-    )
   }
 
   /** Its machine, or its program, ends. */
@@ -147,22 +121,8 @@ export class Host {
     })
   }
 
-  /** What replication leaves with a feed that is closed, or has no connections: nothing. */
   leftovers(): ReadonlyArray<string> {
-    const core = coreOf(this.feed!)
-    const swarm = currentSwarm(core)
-    const left = {
-      connections: this.connections.size,
-      listeners: core.listeners.size,
-      "listeners of demand": core.demand.listeners.size,
-      waits: core.demand.size,
-      wishes: core.demand.wishes.size,
-      ranges: core.demand.ranges.size - (this.options.sparse ? 0 : 1),
-      swarms: swarm === undefined ? 0 : 1
-    }
-    return Object.entries(left).flatMap(([what, count]) =>
-      count === 0 ? [] : [`${this.options.name}: ${count} ${what}`]
-    )
+    return leftoversOf(this.feed!, this.station)
   }
 
   /** Requests that are not over, though nothing is missing. */

@@ -1,6 +1,6 @@
 /**
- * `npm run faults -- [--every 1]`: each system call on a feed's files made to fail once, with each error, for each durability; or every
- * nth of them. Prints how many, and what was wrong.
+ * `npm run faults -- [--every 1] [--role author|reader]`: each system call on a feed's files made to fail once, with each error, for each
+ * durability; or every nth of them, or those of one role. Prints how many, and what was wrong.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -8,7 +8,10 @@ import * as path from "node:path"
 import { parseArgs } from "node:util"
 import { bundleScript, DURABILITIES, ERRORS, ROLES, run, whyNoStrace } from "./inject.js"
 
-const { values } = parseArgs({ options: { every: { type: "string", default: "1" } } })
+const { values } = parseArgs({
+  options: { every: { type: "string", default: "1" }, role: { type: "string" } }
+})
+const roles = ROLES.filter((role) => values.role === undefined || role === values.role)
 
 const why = whyNoStrace()
 if (why !== undefined) {
@@ -18,7 +21,7 @@ if (why !== undefined) {
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "effect-hypercore-faults-"))
 const script = await bundleScript(directory)
 const totals = new Map<string, { injected: number; told: number; problems: number }>()
-for (const [durability, role] of DURABILITIES.flatMap((one) => ROLES.map((other) => [one, other] as const))) {
+for (const [durability, role] of DURABILITIES.flatMap((one) => roles.map((other) => [one, other] as const))) {
   const { calls } = await run(script, directory, durability, role)
   for (const [call, count] of calls) {
     const total = totals.get(call) ?? { injected: 0, told: 0, problems: 0 }

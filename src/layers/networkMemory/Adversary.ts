@@ -1,6 +1,9 @@
 /** Somebody on the line who changes what passes, at places that have no memory: a byte is changed, a piece lost, repeated, or let past by the next. */
 import type { Random } from "../../domain/Random.js"
 
+/** What was done to a piece; `changed`: one byte of it. */
+export type Tampering = "changed" | "dropped" | "repeated" | "reordered"
+
 export class Adversary {
   #bytesLeft: number
   /** A piece that the next one passes. */
@@ -10,7 +13,7 @@ export class Adversary {
     readonly meanBytes: number,
     readonly random: Random,
     /** Told of each thing done. */
-    readonly onDone: () => void
+    readonly onDone: (what: Tampering) => void
   ) {
     this.#bytesLeft = this.#draw()
   }
@@ -39,19 +42,22 @@ export class Adversary {
   #tamper(piece: Uint8Array): ReadonlyArray<Uint8Array> {
     const { random } = this
     this.#bytesLeft = this.#draw()
-    this.onDone()
     switch (random.below(4)) {
       case 0: {
+        this.onDone("changed")
         const changed = piece.slice()
         const at = random.below(piece.length)
         changed[at] = changed[at]! ^ (1 + random.below(255))
         return [changed]
       }
       case 1:
+        this.onDone("dropped")
         return []
       case 2:
+        this.onDone("repeated")
         return [piece, piece]
       default:
+        this.onDone("reordered")
         this.#held = piece
         return []
     }

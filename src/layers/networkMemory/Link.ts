@@ -1,8 +1,11 @@
 /** A simulated connection: two ends, a line each way, and the ways in which it breaks. */
 import { Random, seedOf } from "../../domain/Random.js"
 import { Duplex } from "../network/Duplex.js"
-import { Adversary } from "./Adversary.js"
+import { Adversary, type Tampering } from "./Adversary.js"
 import { type Arrival, Line, type Surroundings } from "./Line.js"
+
+/** What the adversary did; or that the connection was cut, or left with one end. */
+export type LinkEvent = Tampering | "cuts" | "halfOpen"
 
 export interface LinkOptions {
   readonly around: Surroundings
@@ -13,9 +16,10 @@ export interface LinkOptions {
   readonly bufferSize: number
   readonly cuts: { readonly meanBytes: number; readonly silent: number } | undefined
   readonly adversary: { readonly meanBytes: number } | undefined
-  /** Whether the adversary is there now, and what is told when it has done something. */
+  /** Whether the adversary is there now. */
   readonly isTampering: () => boolean
-  readonly onTampered: () => void
+  /** Told of each thing that happens to the connection. */
+  readonly onEvent: (event: LinkEvent) => void
 }
 
 export class LinkEnd extends Duplex {
@@ -31,9 +35,9 @@ export class LinkEnd extends Duplex {
     seed: number
   ) {
     super(remote)
-    const { adversary, around, isBlocked, onTampered } = link.options
+    const { adversary, around, isBlocked, onEvent } = link.options
     this.#adversary =
-      adversary && new Adversary(adversary.meanBytes, new Random(seedOf(seed, "adversary")), onTampered)
+      adversary && new Adversary(adversary.meanBytes, new Random(seedOf(seed, "adversary")), onEvent)
     this.line = new Line(around, new Random(seed), {
       isBlocked,
       arrive: (arrival) => this.other.#hear(arrival)
@@ -127,6 +131,7 @@ export class Link {
 
   /** Both ends hear of it at once. */
   cut(): void {
+    if (!this.#isCut) this.options.onEvent("cuts")
     this.#isCut = true
     for (const end of this.ends) end.line.clear()
     for (const end of this.ends) end.broke({ reason: "reset" })
@@ -134,6 +139,7 @@ export class Link {
 
   /** One end is gone and the other hears nothing. */
   vanish(end: LinkEnd): void {
+    if (!end.hasVanished) this.options.onEvent("halfOpen")
     end.hasVanished = true
     for (const one of this.ends) one.line.clear()
     end.broke({ reason: "reset" })

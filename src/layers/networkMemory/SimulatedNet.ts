@@ -7,7 +7,7 @@ import { type Duplex, Waiters } from "../network/Duplex.js"
 import { type Fault, networkError } from "../network/Fault.js"
 import { serve } from "../network/serve.js"
 import { type Conditions, drawLatency, type Surroundings } from "./Line.js"
-import { Link, LinkEnd, type LinkOptions } from "./Link.js"
+import { Link, LinkEnd, type LinkEvent, type LinkOptions } from "./Link.js"
 
 export interface NetOptions {
   readonly seed: number
@@ -22,6 +22,9 @@ interface Partition {
   readonly right: ReadonlySet<string>
 }
 
+/** What has happened on a net, by how often. */
+export type Counts = Record<LinkEvent | "connections" | "partitions", number>
+
 /** The first of the ports that are given out. */
 const FREE_PORTS = 49_152
 const MAX_PORT = 65_535
@@ -34,8 +37,16 @@ export class SimulatedNet {
   #isClosed = false
   #partitions: ReadonlyArray<Partition> = []
   #isTampering = true
-  /** What the adversary has done. */
-  tampered = 0
+  readonly counts: Counts = {
+    connections: 0,
+    cuts: 0,
+    halfOpen: 0,
+    partitions: 0,
+    changed: 0,
+    dropped: 0,
+    repeated: 0,
+    reordered: 0
+  }
   /** How many connections there have been from one host to an address: with that, each has a seed of its own. */
   readonly #counts = new Map<string, number>()
 
@@ -67,6 +78,7 @@ export class SimulatedNet {
   }
 
   partition(left: ReadonlyArray<string>, right: ReadonlyArray<string>): void {
+    this.counts.partitions++
     this.#partitions = [...this.#partitions, { left: new Set(left), right: new Set(right) }]
   }
 
@@ -103,13 +115,14 @@ export class SimulatedNet {
         cuts: this.options.cuts,
         adversary: this.options.adversary,
         isTampering: () => this.#isTampering,
-        onTampered: () => this.tampered++,
+        onEvent: (event) => this.counts[event]++,
         isBlocked: () => this.#isBlocked(from, to)
       },
       [`${from}:${FREE_PORTS + (count % (MAX_PORT + 1 - FREE_PORTS))}`, `${to}:${port}`],
       (gone) => this.#links.delete(gone)
     )
     this.#links.add(link)
+    this.counts.connections++
     return link
   }
 

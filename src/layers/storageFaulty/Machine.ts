@@ -16,9 +16,11 @@ export interface MachineOptions {
   readonly garbage: number
 }
 
-/** Chances, of 1, of a step to fail. */
+/** Chances, of 1, of a step to fail, or to do less than it should. */
 export interface Faults {
   readonly reads: number
+  /** Of a read to give fewer bytes than the file has, and no error. */
+  readonly shortReads: number
   readonly writes: number
   readonly syncs: number
 }
@@ -30,6 +32,7 @@ export interface Counts extends LossCounts {
   /** Steps that failed: `io`, and `full`. */
   failures: number
   full: number
+  shortReads: number
   flippedBits: number
 }
 
@@ -39,7 +42,7 @@ export interface Directory {
   lockedBy: object | undefined
 }
 
-export const NO_FAULTS: Faults = { reads: 0, writes: 0, syncs: 0 }
+export const NO_FAULTS: Faults = { reads: 0, shortReads: 0, writes: 0, syncs: 0 }
 
 export class Machine {
   readonly directories = new Map<string, Directory>()
@@ -49,6 +52,7 @@ export class Machine {
     powerCuts: 0,
     failures: 0,
     full: 0,
+    shortReads: 0,
     flippedBits: 0,
     landed: 0,
     lost: 0,
@@ -127,7 +131,11 @@ export class Machine {
 
   read(file: HeldFile | undefined, name: FileName, offset: number, length: number): Uint8Array {
     this.#step("read", name, this.faults.reads)
-    return file?.read(offset, length) ?? new Uint8Array(0)
+    const bytes = file?.read(offset, length) ?? new Uint8Array(0)
+    const { shortReads } = this.faults
+    if (shortReads === 0 || bytes.length === 0 || this.#faultRandom.next() >= shortReads) return bytes
+    this.counts.shortReads++
+    return bytes.subarray(0, this.#faultRandom.below(bytes.length))
   }
 
   write(file: HeldFile, name: FileName, offset: number, bytes: Uint8Array): void {

@@ -59,6 +59,12 @@ export interface Stale {
 /** Called within the change that it hears of: it must be quick, and must not throw. */
 export type Listener = (event: FeedEvent, origin?: Origin) => void
 
+/** Blocks [start, end). */
+export interface Blocks {
+  readonly start: number
+  readonly end: number
+}
+
 export interface FeedCore {
   /** 32 bytes; none in a static feed that is not finalized. */
   key: Uint8Array
@@ -99,6 +105,8 @@ export interface FeedCore {
   settled: { readonly length: number; readonly byteLength: number }
   /** Every block before this one is known to be held; followed only where a `Sync` event depends on it. */
   contiguous: number
+  /** Blocks that the bitfield in memory has, and the stored one not for as good as was promised: nobody else is told of them yet. */
+  unstored: ReadonlyArray<Blocks>
   closed: boolean
   /** Fails once the feed is being closed. */
   readonly closing: Deferred.Deferred<never, FeedClosed>
@@ -125,6 +133,10 @@ export const coreOf = (feed: object): FeedCore => {
   if (core === undefined) throw new TypeError("not a Feed of this package")
   return core
 }
+
+/** Whether a block is held for as good as was promised, so that others may be told. */
+export const isHeldForGood = ({ bitfield, unstored }: FeedCore, index: number): boolean =>
+  bitfield.has(index) && !unstored.some(({ end, start }) => start <= index && index < end)
 
 export const isIndex = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
 

@@ -12,7 +12,7 @@ import type { Change, Write } from "../../domain/Change.js"
 import type { StorageError } from "../../domain/Errors.js"
 import type { FeedEvent, Origin } from "../../domain/FeedEvent.js"
 import * as Sleep from "../../domain/Sleep.js"
-import { type FeedCore, isAuthor } from "./FeedCore.js"
+import { type Blocks, type FeedCore, isAuthor } from "./FeedCore.js"
 import { setBits } from "./setBits.js"
 import { storeBitfield } from "./storeBitfield.js"
 
@@ -22,9 +22,23 @@ export const commit: (core: FeedCore, change: Change) => Effect.Effect<void, Sto
     for (const { file, size } of change.cut) yield* core.files.truncate(file, size)
     if (change.writes.length > 0) yield* storeWrites(core, change)
     if (change.signature !== undefined) yield* storeSignature(core, change, change.signature)
+    const fresh = freshIn(core, change)
+    core.unstored = fresh
     yield* setBits(core, change.bits)
-    // From here on the bits say it: what fails now is told to the caller, but it has happened all the same.
     const stored = yield* Effect.exit(storeBitfield(core, change))
+    core.unstored = none
+    if (stored._tag === "Failure" && fresh.length > 0) {
+      // The log may be longer now, but of its blocks those are not held that nobody would find again.
+      forget(core, fresh)
+      announce(core, {
+        tip: change.tip,
+        bits: [],
+        events: change.events.filter(isAppend),
+        origins: undefined
+      })
+      return yield* stored
+    }
+    // Of all else the bits say it: what fails now is told to the caller, but it has happened all the same.
     const freed =
       change.freed === undefined || stored._tag === "Failure"
         ? stored
@@ -32,6 +46,32 @@ export const commit: (core: FeedCore, change: Change) => Effect.Effect<void, Sto
     announce(core, change)
     yield* freed
   }, Effect.uninterruptible)
+
+const none: ReadonlyArray<Blocks> = []
+
+/**
+ * The blocks that a change brings, and that only the stored bitfield will know: others are told of them when it does. What is appended is known by
+ * its signature.
+ */
+const freshIn = ({ bitfield }: FeedCore, { bits }: Change): ReadonlyArray<Blocks> => {
+  if (bits.some(({ _tag }) => _tag === "Leaves")) return none
+  const fresh: Array<Blocks> = []
+  for (const bit of bits) {
+    if (bit._tag !== "Have" || !bit.held) continue
+    for (let start = bit.start; (start = bitfield.nextMissing(start, bit.end)) < bit.end;) {
+      const end = Math.min(bit.end, bitfield.nextHeld(start, bit.end))
+      fresh.push({ start, end })
+      start = end
+    }
+  }
+  return fresh
+}
+
+const forget = ({ bitfield }: FeedCore, blocks: ReadonlyArray<Blocks>): void => {
+  for (const { end, start } of blocks) bitfield.setHave(start, end, false)
+}
+
+const isAppend = ({ _tag }: FeedEvent): boolean => _tag === "Append"
 
 /** What comes next, a signature or have-bits, speaks of these bytes: it must not survive a loss of power without them. */
 const storeWrites = (core: FeedCore, change: Change) => {

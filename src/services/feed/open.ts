@@ -27,6 +27,7 @@ import { shownBy } from "./fork.js"
 import { identify, readSizes } from "./identify.js"
 import { recover } from "./recover.js"
 import { WriteLock } from "./WriteLock.js"
+import { wholeReads } from "./wholeReads.js"
 
 export interface CoreOptions {
   /** Where the feed is in the storage: segments joined by `/`. Default: its root. */
@@ -101,7 +102,7 @@ const openIn = (options: CoreOptions, lifetime: Scope.CloseableScope) =>
     const path = options.path ?? ""
     if (!isFeedPath(path)) return yield* new OpenRefused({ reason: "bad-path", detail: FEED_PATH_RULE })
     const scope = yield* Scope.fork(lifetime, ExecutionStrategy.sequential)
-    const files = yield* Scope.extend(storage.open(path), scope)
+    const files = wholeReads(yield* Scope.extend(storage.open(path), scope))
     let identity = yield* identify(files, crypto, options)
     if (options.readOnly !== true) {
       yield* files.lock
@@ -208,6 +209,7 @@ export const makeCore = (
       claimedLength: 0,
       settled: Merkle.emptyTip,
       contiguous: 0,
+      unstored: [],
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),
       broken: undefined,

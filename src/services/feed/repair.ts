@@ -27,6 +27,7 @@ import { type Damaged, openDamaged } from "./openDamaged.js"
 import { findKeys, type SecretKeyState } from "./repairKeys.js"
 import { verifySignatures } from "./repairSignatures.js"
 import { type Repairing, type Tally, verifyUnder } from "./repairTree.js"
+import { wholeReads } from "./wholeReads.js"
 
 export interface RepairOptions {
   /** Where the feed is in the storage. Default: its root. */
@@ -92,7 +93,7 @@ export const repair = (
     const crypto = yield* Crypto
     const path = options.path ?? ""
     if (!isFeedPath(path)) return yield* new OpenRefused({ reason: "bad-path", detail: FEED_PATH_RULE })
-    const stored = yield* storage.open(path)
+    const stored = wholeReads(yield* storage.open(path))
     let keys = yield* findKeys(stored, crypto, options)
     if (options.dryRun !== true) {
       yield* stored.lock

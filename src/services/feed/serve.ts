@@ -4,7 +4,7 @@ import type { CorruptStorage, FeedClosed, StorageError } from "../../domain/Erro
 import type { TreeNode } from "../../domain/Node.js"
 import type { Claim } from "../../domain/Proof.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
-import { type FeedCore, isStatic, whileOpen } from "./FeedCore.js"
+import { type FeedCore, isHeldForGood, isStatic, whileOpen } from "./FeedCore.js"
 import { proof } from "./proof.js"
 import { checkRun, readRun } from "./readBlocks.js"
 import { readNodes, readSignature } from "./readNodes.js"
@@ -51,7 +51,7 @@ export const serve: (
   let looked = 0
   for (let nodes = 0; looked < asked.length && nodes < MOST_NODES; looked++) {
     const ask = asked[looked]!
-    const held = ask.hash || core.bitfield.has(ask.index)
+    const held = ask.hash || isHeldForGood(core, ask.index)
     const plan = held ? TreeIndex.proofPlan(core.bitfield, ask.index, ask) : undefined
     if (plan === undefined) missingAt.push(looked)
     else {

@@ -11,7 +11,7 @@ import type { Order } from "../../domain/Downloads.js"
 import { Expected } from "../../domain/Expected.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import type * as Wire from "../../domain/Wire.js"
-import { type FeedCore, isStale } from "../feed/FeedCore.js"
+import { type FeedCore, isHeldForGood, isStale } from "../feed/FeedCore.js"
 import { Inquiry, type Question } from "./Inquiry.js"
 import { type PeerInfo, peerInfo } from "./PeerInfo.js"
 import type { Port } from "./Port.js"
@@ -88,13 +88,12 @@ export class Member implements Participant {
     readonly options: PeerOptions,
     readonly host: Host
   ) {
-    const { bitfield } = core
-    this.#expected = new Expected(bitfield)
+    this.#expected = new Expected(core.bitfield)
     this.peer = new Peer(options, {
       get length() {
         return core.tip.length
       },
-      has: (block) => bitfield.has(block)
+      has: (block) => isHeldForGood(core, block)
     })
     this.inquiry = new Inquiry(core, this.peer)
     this.info = peerInfo(this)

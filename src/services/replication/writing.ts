@@ -68,12 +68,16 @@ type Describe = Extract<Ask, { _tag: "Describe" }>
 
 /** Which blocks we have, of a region at a time: answers what is left to describe, if there are more. */
 const describe = (member: Member, { length, start }: Describe): Describe | undefined => {
-  const { bitfield, tip } = member.core
+  const { bitfield, tip, unstored } = member.core
   const end = start + length
   const next = start + REGION_BLOCKS
   const isLast = next >= Math.min(end, tip.length)
   const last = Math.min(end, Math.max(tip.length, start), next)
   const bits = bitfield.haveBytes(start / 8, Math.ceil((last - start) / 8))
+  for (const blocks of unstored) {
+    for (let block = Math.max(start, blocks.start); block < Math.min(last, blocks.end); block++)
+      bits[(block - start) >> 3]! &= ~(128 >> ((block - start) & 7))
+  }
   const described = isLast ? length : REGION_BLOCKS
   member.send({ _tag: "Have", start, length: described, bitfield: BitfieldRle.encode(bits), ack: false })
   return isLast ? undefined : { _tag: "Describe", start: next, length: end - next }
