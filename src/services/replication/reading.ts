@@ -40,7 +40,7 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
       if (port.atBoundary) session.heard = true
       for (const member of session.members.values()) {
         yield* inquire(member, turn)
-        if (member.claims.length > 0 && !member.inquiry.isOpen) yield* store(member, turn)
+        if (member.claims.length > 0 && !member.inquiry.isHolding) yield* store(member, turn)
       }
       session.wake()
     }
