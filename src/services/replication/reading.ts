@@ -150,6 +150,8 @@ const inquire = Effect.fnUntraced(function* (member: Member, turn: Turn) {
   const { answer: claim } = inquiry
   if (claim === undefined && !inquiry.isAbandoned) return
   yield* turn.giveWay
+  // Others may have closed it meanwhile, and asked another.
+  if (claim === undefined && !inquiry.isAbandoned) return
   const found =
     claim === undefined
       ? undefined

@@ -97,7 +97,11 @@ const whileAsking: (session: Session) => Effect.Effect<never> = Effect.fnUntrace
 })
 
 /** What waits for an answer that will not come goes on without. */
-const settle = (session: Session, { inquiry }: Member, now: number): void => {
+const settle = (session: Session, member: Member, now: number): void => {
+  const { inquiry } = member
   inquiry.expire(now)
-  if (inquiry.isAbandoned) session.freed.raise()
+  if (!inquiry.isAbandoned) return
+  if (!inquiry.isComparing) return session.freed.raise()
+  inquiry.close()
+  member.look()
 }
