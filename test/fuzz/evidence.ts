@@ -104,7 +104,7 @@ const values = target(
             _tag: "OpenRefused",
             reason: "bad-evidence"
           })
-        } else expect(feed.fork).toEqual(evidence ?? undefined)
+        } else expect(feed.fork).toEqual(evidence)
       })
     )
 )
