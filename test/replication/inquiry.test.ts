@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Crypto, Feed, NetworkMemory, Replication } from "../../src/index.js"
-import { bytes, memory, source } from "../services/harness.js"
+import { bytes, memory, quiet, source } from "../services/harness.js"
 import * as BitfieldRle from "../../src/domain/BitfieldRle.js"
 import { REGION_BLOCKS } from "../../src/domain/Peer.js"
 import { coreOf } from "../../src/services/feed/FeedCore.js"
@@ -70,6 +70,26 @@ describe("an author", () => {
       yield* hostile.until(() => questions(hostile).length > 0)
       expect(yield* outcome(session)).toBe("goes on")
       expect(questions(hostile).length).toBeLessThanOrEqual(2)
+      yield* Fiber.interrupt(session)
+    }).pipe(Effect.provide(memory))
+  )
+})
+
+describe("a peer that nothing is learned of", () => {
+  it.scoped("is asked no more after a while, however often it makes itself longer", () =>
+    Effect.gen(function* () {
+      const author = yield* source([bytes("a")])
+      const { hostile, session } = yield* facing(author, author)
+      yield* Effect.forkScoped(hostile.until(() => false))
+      for (let length = 2; length < 400; length++) {
+        yield* hostile.say(have(length - 1))
+        yield* quiet
+        yield* hostile.say(unhave(length - 1))
+        yield* quiet
+      }
+      expect(yield* outcome(session)).toBe("goes on")
+      expect(questions(hostile).length).toBe(256)
+      expect(yield* author.append(bytes("b"))).toBe(1)
       yield* Fiber.interrupt(session)
     }).pipe(Effect.provide(memory))
   )

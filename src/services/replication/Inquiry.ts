@@ -25,6 +25,8 @@ const MOST_WAITING = 4 * 1024 * 1024
 const CLAIM_BYTES = 512
 /** Milliseconds for which an answer is awaited, whatever else comes meanwhile, and however long silence is borne. */
 export const MOST_MILLIS = 30_000
+/** Questions that came to nothing, as they always do with who has nothing that the key signed: such a peer is asked no more. */
+const MOST_FRUITLESS = 256
 
 export type Doubt = InvalidProof | InvalidSignature
 
@@ -43,6 +45,7 @@ export class Inquiry {
   doubt: Doubt | undefined
   #open: (Question & { readonly number: number; readonly at: number }) | undefined
   #hasCompared = false
+  #fruitless = 0
   /** How long the two logs were when it was last asked whether the one continues the other; 0: it was not. */
   #askedLink = { length: 0, remoteLength: 0 }
   /** How long its log was when it was last asked for its end; how long the log of its side is that is known to continue ours. */
@@ -111,6 +114,7 @@ export class Inquiry {
   /** What to ask now, if anything; `orders`: the blocks that are about to be asked for. */
   next(orders: ReadonlyArray<number>): Question | undefined {
     if (this.#open !== undefined && (!this.isComparing || this.isSettling)) return undefined
+    if (this.#fruitless >= MOST_FRUITLESS) return undefined
     const { length } = this.core.tip
     const { remote, remoteLength } = this.peer
     const last = remoteLength - 1
@@ -129,7 +133,8 @@ export class Inquiry {
     const { core, peer } = this
     const { length } = core.tip
     if (this.#hasCompared || this.isAuthors || this.isLinked || length === 0) return undefined
-    if (!peer.downloading || !peer.remoteUploading || peer.inFlight > 0 || peer.openWants > 0) return undefined
+    if (!peer.downloading || !peer.remoteUploading || peer.inFlight > 0 || peer.openWants > 0)
+      return undefined
     const index = peer.remote.has(length) ? length : peer.remoteLength - 1
     return peer.remote.has(index) && !isStatic(core) ? { purpose: "compare", index } : undefined
   }
@@ -166,6 +171,7 @@ export class Inquiry {
     const question = this.#open
     this.#open = undefined
     this.answer = undefined
+    if (question !== undefined && found === undefined) this.#fruitless++
     if (found?.isLinked === true && question?.purpose === "link") {
       this.#linkedLength = found.length
       this.#linkedTip = this.core.tip
