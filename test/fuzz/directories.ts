@@ -125,7 +125,7 @@ const repairOptions = fc.record({ dryRun: fc.boolean(), asReader: fc.boolean(), 
 
 const repairs = target(
   "files of a feed that is repaired",
-  60,
+  20,
   fc.tuple(directory, repairOptions),
   ([given, { asReader, dryRun, isKeyGiven }]) =>
     run(
@@ -159,7 +159,7 @@ const repairs = target(
 
 const backups = target(
   "files of a feed that is copied, and copied back",
-  60,
+  20,
   fc.tuple(directory, fc.boolean()),
   ([given, withSecretKey]) =>
     run(

@@ -43,7 +43,7 @@ const verified = (evidence: Fork.Evidence, by: Uint8Array) =>
     return holds
   })
 
-const bytes = target("evidence of a fork", 400, mutated(fc.constantFrom(...encoded)), (given) =>
+const bytes = target("evidence of a fork", 120, mutated(fc.constantFrom(...encoded)), (given) =>
   run(
     Effect.gen(function* () {
       const bounds = { looks: 16 * given.length + 64, allocated: 8 * given.length + 4096 }
@@ -87,7 +87,7 @@ const value: fc.Arbitrary<unknown> = fc.oneof(
 
 const values = target(
   "values that may be evidence",
-  200,
+  60,
   fc.tuple(value, fc.oneof(fc.constant(key), someBytes)),
   ([given, by]) =>
     run(

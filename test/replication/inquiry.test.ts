@@ -81,7 +81,7 @@ describe("a peer that nothing is learned of", () => {
       const author = yield* source([bytes("a")])
       const { hostile, session } = yield* facing(author, author)
       yield* Effect.forkScoped(hostile.until(() => false))
-      for (let length = 2; length < 400; length++) {
+      for (let length = 2; length < 300; length++) {
         yield* hostile.say(have(length - 1))
         yield* quiet
         yield* hostile.say(unhave(length - 1))
