@@ -7,7 +7,18 @@ import * as BitfieldRle from "../../src/domain/BitfieldRle.js"
 import { REGION_BLOCKS } from "../../src/domain/Peer.js"
 import { coreOf } from "../../src/services/feed/FeedCore.js"
 import { history, reading, signing } from "../services/forks.js"
-import { BLOCKS, data, eventually, have, Hostile, info, outcome, underAttack, unhave } from "./Hostile.js"
+import {
+  BLOCKS,
+  data,
+  eventually,
+  have,
+  Hostile,
+  info,
+  outcome,
+  underAttack,
+  unhave,
+  want
+} from "./Hostile.js"
 
 /** A reader or an author, and a hostile peer that has what `has` has. */
 const facing = (victim: Feed.Feed, has: Feed.Feed, options: Replication.Options = {}) =>
@@ -163,7 +174,7 @@ describe("a reader that wants nothing of a peer", () => {
       const reader = yield* reading(yield* signing(history("a", 99, readerLength)))
       const { hostile, session } = yield* facing(reader, yield* signing(history("a", 99, length)), options)
       const described = BitfieldRle.encode(new Uint8Array(Math.ceil(length / 8)))
-      yield* hostile.say(have(0, REGION_BLOCKS, described), have(0, length))
+      yield* hostile.say(want(0, REGION_BLOCKS), have(0, REGION_BLOCKS, described), have(0, length))
       yield* hostile.until(() => questions(hostile).length > 0)
       return { reader, hostile, session }
     })

@@ -41,6 +41,8 @@ const isSigned = ({ proof }: Claim): boolean => proof.signature !== undefined
 export class Inquiry {
   /** What came as the answer, and was not looked at yet. */
   answer: Claim | undefined
+  /** Whether another history was found, and nothing more is asked. */
+  isParting = false
   /** Why the connection ends, if the answer does not say better. */
   doubt: Doubt | undefined
   #open: (Question & { readonly number: number; readonly at: number }) | undefined
@@ -97,6 +99,7 @@ export class Inquiry {
 
   /** Whether no blocks may be asked of the peer yet. */
   get holdsBack(): boolean {
+    if (this.isParting) return true
     const known = Math.max(this.core.tip.length, this.#linkedLength)
     return this.#isStrict && this.core.tip.length > 0 && this.peer.remoteLength > known
   }
@@ -114,7 +117,7 @@ export class Inquiry {
   /** What to ask now, if anything; `orders`: the blocks that are about to be asked for. */
   next(orders: ReadonlyArray<number>): Question | undefined {
     if (this.#open !== undefined && (!this.isComparing || this.isSettling)) return undefined
-    if (this.#fruitless >= MOST_FRUITLESS) return undefined
+    if (this.isParting || this.#fruitless >= MOST_FRUITLESS) return undefined
     const { length } = this.core.tip
     const { remote, remoteLength } = this.peer
     const last = remoteLength - 1
