@@ -13,9 +13,9 @@ export interface Endpoint {
 const PORTS = 65_536
 const CONNECT_SECONDS = 10
 
-const NETWORKS: Record<Endpoint["transport"], NetworkService> = {
-  tcp: NetworkTcp.make({ connectTimeout: `${CONNECT_SECONDS} seconds` }),
-  ws: NetworkWebSocketNode.make({ connectTimeout: `${CONNECT_SECONDS} seconds` })
+const network = (transport: Endpoint["transport"], maxConnections?: number): NetworkService => {
+  const options = { connectTimeout: `${CONNECT_SECONDS} seconds`, maxConnections } as const
+  return transport === "tcp" ? NetworkTcp.make(options) : NetworkWebSocketNode.make(options)
 }
 
 const parseAddress = (text: string): Address | undefined => {
@@ -67,14 +67,15 @@ export const format = ({ address, transport }: Endpoint): string => {
 
 /** Waits ten seconds at most; closed with the scope. */
 export const connect = (endpoint: Endpoint): Effect.Effect<Connection, NetworkError, Scope.Scope> =>
-  NETWORKS[endpoint.transport].connect(endpoint.address)
+  network(endpoint.transport).connect(endpoint.address)
 
-/** Listens until the scope closes; answers where, with the real port. */
+/** Listens until the scope closes; answers where, with the real port. A connection beyond `maxConnections` is closed as it comes. */
 export const listen = <E, R>(
   { address, transport }: Endpoint,
+  maxConnections: number,
   handle: (connection: Connection) => Effect.Effect<void, E, R>
 ): Effect.Effect<Endpoint, NetworkError, R | Scope.Scope> =>
-  Effect.map(NETWORKS[transport].listen(address, handle), (listener: Listener) => ({
+  Effect.map(network(transport, maxConnections).listen(address, handle), (listener: Listener) => ({
     transport,
     address: { ...address, ...listener.address }
   }))

@@ -59,9 +59,11 @@ export const rootHash = (blake2b: Hash.Blake2b256, log: SignedLog): Uint8Array =
   )
 
 /** Whether the two logs contradict each other, if both are signed. */
-export const contradicts = (blake2b: Hash.Blake2b256, { logs, position }: Evidence): boolean => {
+export const contradicts = (blake2b: Hash.Blake2b256, evidence: Evidence): boolean => {
+  if (!isEvidence(evidence)) return false
+  const { logs, position } = evidence
   const [a, b] = logs
-  if (!logs.every((log) => hasForm(log) && endsInRoot(blake2b, position as Position, log))) return false
+  if (!logs.every((log) => endsInRoot(blake2b, position as Position, log))) return false
   const [left, right] = [a.path[0]!, b.path[0]!]
   return !equals(left.hash, right.hash) || (a.path.length + b.path.length === 2 && left.size !== right.size)
 }
@@ -78,6 +80,26 @@ const hasForm = ({ length, path, roots, signature }: SignedLog): boolean =>
   signature.length === SIGNATURE_SIZE &&
   path.length > 0 &&
   [...roots, ...path].every(isHashed)
+
+const HashedSchema = Schema.Struct({ hash: Schema.Uint8ArrayFromSelf, size: Schema.Number })
+
+const SignedLogSchema = Schema.Struct({
+  length: Schema.Number,
+  roots: Schema.Array(HashedSchema),
+  signature: Schema.Uint8ArrayFromSelf,
+  path: Schema.Array(HashedSchema)
+})
+
+const EvidenceSchema = Schema.Struct({
+  position: Schema.Number,
+  logs: Schema.Tuple(SignedLogSchema, SignedLogSchema)
+})
+
+const hasShape = Schema.is(EvidenceSchema)
+
+/** Whether it is of the type that it should be, whoever gives it, and has all that two logs must have. It may show nothing yet. */
+export const isEvidence = (given: unknown): given is Evidence =>
+  hasShape(given) && isSize(given.position) && given.logs.every(hasForm)
 
 /** Whether the path's nodes, hashed upwards, come to one of the log's roots. */
 const endsInRoot = (blake2b: Hash.Blake2b256, position: Position, log: SignedLog): boolean => {
@@ -167,20 +189,6 @@ export const decode = (bytes: Uint8Array): Either.Either<Evidence, string> => {
     : Either.left("it is cut off, or no evidence of a fork")
 }
 
-const HashedSchema = Schema.Struct({ hash: Schema.Uint8ArrayFromSelf, size: Schema.Number })
-
-const SignedLogSchema = Schema.Struct({
-  length: Schema.Number,
-  roots: Schema.Array(HashedSchema),
-  signature: Schema.Uint8ArrayFromSelf,
-  path: Schema.Array(HashedSchema)
-})
-
-const EvidenceSchema = Schema.Struct({
-  position: Schema.Number,
-  logs: Schema.Tuple(SignedLogSchema, SignedLogSchema)
-})
-
 /** Evidence as its bytes in base64, for JSON. */
 export const schema: Schema.Schema<Evidence, string> = Schema.transformOrFail(
   Schema.Uint8ArrayFromBase64,
@@ -189,6 +197,9 @@ export const schema: Schema.Schema<Evidence, string> = Schema.transformOrFail(
     strict: true,
     decode: (bytes, _, ast) =>
       Either.mapLeft(decode(bytes), (message) => new ParseResult.Type(ast, bytes, message)),
-    encode: (evidence) => ParseResult.succeed(encode(evidence))
+    encode: (evidence, _, ast) =>
+      isEvidence(evidence)
+        ? ParseResult.succeed(encode(evidence))
+        : ParseResult.fail(new ParseResult.Type(ast, evidence, "it is no evidence of a fork"))
   }
 )

@@ -218,6 +218,11 @@ export class Peer {
     return this.#lookups.has(number)
   }
 
+  /** The request of a leaf or a byte that was sent as the `number`th is not waited for any more, and may be sent again. */
+  giveUp(number: number): void {
+    if (this.#lookups.delete(number)) this.version++
+  }
+
   /** A request is sent; answers its number. */
   requested(index: number, hash: boolean, bytes: number, now: number): number {
     const sent = { index, hash, bytes, at: now, number: ++this.#sent }
@@ -245,9 +250,7 @@ export class Peer {
     }
     for (const sent of this.#lookups.values()) {
       if (!isLate(sent)) break
-      this.#lookups.delete(sent.number)
-      // What it was asked for it may be asked again.
-      this.version++
+      this.giveUp(sent.number)
     }
     return actions
   }

@@ -5,8 +5,11 @@ import * as Evidence from "../domain/Evidence.js"
 import { Crypto, type CryptoService } from "./Crypto.js"
 
 export type { Evidence, Hashed, SignedLog } from "../domain/Evidence.js"
-/** The bytes of evidence. */
-export const encode: (evidence: Evidence.Evidence) => Uint8Array = Evidence.encode
+/** The bytes of evidence. Throws `BadArgument` for what has not the form of it, such as lengths that are none. */
+export const encode = (evidence: Evidence.Evidence): Uint8Array => {
+  if (Evidence.isEvidence(evidence)) return Evidence.encode(evidence)
+  throw new BadArgument({ operation: "Fork.encode", detail: "it is no evidence of a fork" })
+}
 /** Evidence as a string of base64, for JSON. */
 export const schema = Evidence.schema
 

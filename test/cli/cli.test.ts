@@ -458,6 +458,10 @@ describe("the command line", () => {
       ],
       [["create", "d", "--key", "xyz"], "--key: 'xyz' is not hexadecimal"],
       [["create", "d", "--key", "abc"], "--key: a key has 64 hexadecimal digits, not 3"],
+      [
+        ["serve", "d", "--max-connections", "0"],
+        "--max-connections: '0' is not a number of connections, such as 256"
+      ],
       [["--completions", "ksh"], "--completions: give one of bash, fish, zsh"]
     ]
     const results = await Promise.all(calls.map(([args]) => run(args)))

@@ -210,6 +210,20 @@ describe("serve and clone", () => {
     await expectWhole("grown", key, 4)
   })
 
+  it("no more are served at a time than --max-connections says", async () => {
+    const key = await feedOf("few", lines("a"))
+    const server = begin("serve", "few", "--tcp", "127.0.0.1:0", "--max-connections", "1")
+    const [, tcp] = await server.wrote(/^tcp {3}(\S+)\n/m)
+    const first = begin("clone", "--live", key, "first", "--from", tcp!)
+    await first.wrote(/^cloned 1 block, /m)
+    expect((await finish("clone", key, "second", "--from", tcp!)).code).toBe(1)
+    await first.stop()
+    await server.wrote(/ disconnected: /)
+    expect(await textOf("clone", key, "third", "--from", tcp!)).toMatch(/^cloned 1 block, /)
+    const { stdout } = await server.stop()
+    expect(stdout.toString()).toMatch(/, over 2 connections\n$/)
+  })
+
   it("a clone that is live fails when the server ends", async () => {
     const key = await feedOf("ending", lines("a"))
     const server = await serve("ending")

@@ -1,13 +1,13 @@
 /** Evidence of a fork: its bytes, and that nothing but two signed logs that differ is any. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either } from "effect"
+import { Effect, Either, Schema } from "effect"
 import fc from "fast-check"
 import * as Evidence from "../../src/domain/Evidence.js"
 import * as FlatTree from "../../src/domain/FlatTree.js"
 import * as Hash from "../../src/domain/Hash.js"
 import * as Merkle from "../../src/domain/Merkle.js"
 import type { TreeNode } from "../../src/domain/Node.js"
-import { Crypto } from "../../src/index.js"
+import { BadArgument, Crypto } from "../../src/index.js"
 import { CryptoNode } from "../../src/node.js"
 import * as Fork from "../../src/services/Fork.js"
 import { bytes } from "../services/harness.js"
@@ -151,6 +151,27 @@ describe("bytes", () => {
     for (const part of odd) expect(await holds({ ...evidence, logs: [a, { ...b, ...part }] })).toBe(false)
     for (const position of [-1, 0.5, 2 ** 40, Number.NaN]) {
       expect(await holds({ ...evidence, position })).toBe(false)
+    }
+  })
+})
+
+describe("what has not the form of evidence", () => {
+  it("is refused in words, and shows nothing", async () => {
+    const { evidence } = await evidenceOf({ a: 11, b: 21, forkAt: 0, at: 7 })
+    const [a, b] = evidence.logs
+    for (const given of [
+      undefined,
+      {},
+      { ...evidence, position: Number.NaN },
+      { ...evidence, logs: [a] },
+      { ...evidence, logs: [a, { ...b, length: Number.POSITIVE_INFINITY }] },
+      { ...evidence, logs: [a, { ...b, roots: [] }] },
+      { ...evidence, logs: [a, { ...b, path: [{ hash: new Uint8Array(32), size: -1 }] }] }
+    ]) {
+      const wrong = given as Evidence.Evidence
+      expect(await holds(wrong)).toBe(false)
+      expect(() => Fork.encode(wrong)).toThrow(BadArgument)
+      expect(Either.isLeft(Schema.encodeUnknownEither(Fork.schema)(wrong))).toBe(true)
     }
   })
 })

@@ -1,78 +1,16 @@
 /**
- * Feeds: claims, arguments, options and whole directories that no caller, peer or disk should give. Each ends in a value or in a typed error, the feed
+ * Feeds: claims, arguments and options that no caller or peer should give. Each ends in a value or in a typed error, the feed
  * goes on, and every wait ends when it is closed.
  */
-import { Cause, Effect, Exit, Fiber, Layer, Option, type Scope, Stream, TestContext } from "effect"
+import { Effect, Fiber, Option, Stream } from "effect"
 import fc from "fast-check"
 import { expect } from "vitest"
-import { FILES } from "../../src/domain/Sleep.js"
-import { CryptoNode } from "../../src/node.js"
-import {
-  Feed,
-  type FileName,
-  NetworkMemory,
-  Replication,
-  Storage,
-  StorageMemory,
-  type StorageService
-} from "../../src/index.js"
-import { type Image, openOn, plant, takeImage } from "../recovery/images.js"
-import { keyPair, quiet, type Services, someBlocks } from "../services/harness.js"
+import { Feed, NetworkMemory, Replication } from "../../src/index.js"
+import { quiet } from "../services/harness.js"
 import { anyClaim } from "./decoders.js"
-import { edge, mutated } from "./mutated.js"
+import { edge } from "./mutated.js"
+import { BLOCKS, blocks, openAuthor, orTyped, run } from "./oracle.js"
 import { type AnyTarget, target } from "./Target.js"
-
-const TAGS = [
-  "BadArgument",
-  "BlockUnavailable",
-  "CorruptStorage",
-  "EncodingError",
-  "FeedClosed",
-  "ForkDetected",
-  "InvalidProof",
-  "InvalidSignature",
-  "NotWritable",
-  "OpenRefused",
-  "ProtocolError",
-  "StaleWriter",
-  "StorageError"
-]
-
-/**
- * A value or a typed error. Who gives a value that the types refuse, `isLoose`, may get what JavaScript throws of it instead, in the fiber that gave it.
- */
-const orTyped = <A, E>(about: string, exit: Exit.Exit<A, E>, isLoose = false): A | undefined => {
-  if (Exit.isSuccess(exit)) return exit.value
-  const defect = Option.getOrUndefined(Cause.dieOption(exit.cause))
-  if (defect !== undefined) {
-    const isAllowed = isLoose && defect instanceof Error
-    expect({ about, isAllowed, cause: isAllowed ? "" : Cause.pretty(exit.cause) }).toEqual({
-      about,
-      isAllowed: true,
-      cause: ""
-    })
-    return undefined
-  }
-  const failure = Option.getOrUndefined(Cause.failureOption(exit.cause)) as
-    | { readonly _tag?: string }
-    | undefined
-  expect(TAGS).toContain(failure?._tag)
-  return undefined
-}
-
-const services = Layer.mergeAll(StorageMemory.layer, CryptoNode.layer, TestContext.TestContext)
-
-const run = <A, E>(body: Effect.Effect<A, E, Services | Scope.Scope>): Promise<A> =>
-  Effect.runPromise(Effect.provide(Effect.scoped(body), services))
-
-const BLOCKS = 20
-const blocks = someBlocks(BLOCKS)
-
-const openAuthor = Effect.gen(function* () {
-  const feed = yield* Feed.open(yield* keyPair(1))
-  yield* feed.appendBatch(blocks)
-  return feed
-})
 
 /** Every block is as it was, and the feed takes another. */
 const expectUnharmed = (feed: Feed.Feed) =>
@@ -84,7 +22,7 @@ const expectUnharmed = (feed: Feed.Feed) =>
     }
   })
 
-const number = fc.oneof(
+export const number = fc.oneof(
   { weight: 3, arbitrary: edge },
   { weight: 1, arbitrary: fc.nat({ max: BLOCKS + 2 }) },
   {
@@ -99,11 +37,13 @@ const number = fc.oneof(
     )
   }
 )
-const someBytes = fc.constantFrom(0, 31, 32, 33, 63, 64, 65).map((size) => new Uint8Array(size).fill(3))
+export const someBytes = fc
+  .constantFrom(0, 31, 32, 33, 63, 64, 65)
+  .map((size) => new Uint8Array(size).fill(3))
 const text = fc.oneof(fc.string(), fc.constantFrom("..", "a/../b", "/a", "a//b", "a/b"))
 
 /** What a caller without types may give. */
-const anything = fc.oneof(
+export const anything = fc.oneof(
   number,
   someBytes,
   fc.anything({ withTypedArray: true, withNullPrototype: true, withBigInt: true, withDate: true }),
@@ -309,71 +249,4 @@ const replicateOptions = target(
     )
 )
 
-/** A feed's files, once: of an author who has cleared some. */
-const images = await run(
-  Effect.gen(function* () {
-    const feed = yield* openAuthor
-    yield* feed.clear(3, 5)
-    const author = yield* takeImage(yield* Storage)
-    return [author, { ...author, secret_key: new Uint8Array(0) }] as const
-  })
-)
-
-const directory = fc
-  .tuple(fc.nat({ max: 1 }), fc.constantFrom(...FILES), fc.constantFrom(...FILES))
-  .chain(([which, first, second]) => {
-    const image = images[which]!
-    return fc
-      .tuple(mutated(fc.constant(image[first])), mutated(fc.constant(image[second])), fc.boolean())
-      .map(([one, other, both]): Image => ({ ...image, ...(both ? { [second]: other } : {}), [first]: one }))
-  })
-
-/** Counts the bytes that are asked for and given. */
-const counting = (storage: StorageService, read: (bytes: number) => void): StorageService => ({
-  open: (path) =>
-    Effect.map(storage.open(path), (files) => ({
-      ...files,
-      read: (ranges) =>
-        Effect.tap(files.read(ranges), (all) => {
-          for (const bytes of all) read(bytes.length)
-        })
-    }))
-})
-
-const sizeOf = (image: Image): number => FILES.reduce((sum, file: FileName) => sum + image[file].length, 0)
-
-const directories = target("files of a feed", 120, directory, (image) =>
-  run(
-    Effect.gen(function* () {
-      let read = 0
-      const storage = counting(yield* plant(image), (count) => (read += count))
-      const feed = orTyped("open", yield* Effect.exit(openOn(storage)))
-      // Looking for what is proven may try again and again, but not without end.
-      expect(read).toBeLessThan(200 * (sizeOf(image) + 10_000))
-      if (feed === undefined) return
-      expect(feed.length).toBeLessThanOrEqual(BLOCKS)
-      for (let index = 0; index < feed.length; index++) {
-        orTyped("get", yield* Effect.exit(feed.get(index, { wait: false })))
-        orTyped("proof", yield* Effect.exit(feed.proof(index)))
-      }
-      orTyped("seek", yield* Effect.exit(feed.seek(40, { wait: false })))
-      orTyped("signature", yield* Effect.exit(feed.signature()))
-      orTyped("audit", yield* Effect.exit(feed.audit()))
-      // What can be read since then is what was written. (A damaged tree may no longer tell where a block lies, though the block is right.)
-      for (let index = 0; index < feed.length; index++) {
-        const block = orTyped("get", yield* Effect.exit(feed.get(index, { wait: false })))
-        if (block !== undefined) expect(block).toEqual(blocks[index])
-      }
-      if (feed.writable) orTyped("append", yield* Effect.exit(feed.append(blocks[0]!)))
-    })
-  )
-)
-
-export const feeds: ReadonlyArray<AnyTarget> = [
-  openOptions,
-  keys,
-  calls,
-  claims,
-  replicateOptions,
-  directories
-]
+export const feeds: ReadonlyArray<AnyTarget> = [openOptions, keys, calls, claims, replicateOptions]

@@ -5,11 +5,13 @@
 import { describe, it } from "@effect/vitest"
 import { callers } from "./callers.js"
 import { decoders } from "./decoders.js"
+import { directories } from "./directories.js"
+import { evidence } from "./evidence.js"
 import { feeds } from "./feeds.js"
 import { fuzz } from "./Target.js"
 
 const { FUZZ_MINUTES, FUZZ_SEED } = process.env
-const targets = [...decoders, ...feeds, ...callers]
+const targets = [...decoders, ...feeds, ...directories, ...evidence, ...callers]
 const milliseconds = FUZZ_MINUTES === undefined ? undefined : (Number(FUZZ_MINUTES) * 60_000) / targets.length
 const seed = FUZZ_SEED === undefined ? undefined : Number(FUZZ_SEED)
 const timeout = 120_000 + 2 * (milliseconds ?? 0)

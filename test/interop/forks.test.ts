@@ -61,17 +61,21 @@ forEachPeer((it) => {
     )
   }
 
-  it.scoped("a reader stops at the other branch, and goes on with its own", () =>
-    Effect.gen(function* () {
-      const { ours, theirs } = yield* twins(5, 10, 12)
-      const reader = (yield* openOurs({ key: ours.key })).feed
-      for (let index = 0; index < 10; index++) yield* put(reader, ours, index)
-      const { ended } = yield* linkFeeds(reader, theirs, LIVE)
-      yield* expectShown(yield* failure(within("the fork", ended)), reader)
-      expectBlocks(yield* reader.getBatch(0, 10), history("a", 5, 10))
-      expect(reader.length).toBe(10)
-    })
-  )
+  for (const theirLength of [12, 10, 7]) {
+    it.scoped(
+      `a reader of 10 blocks stops at another branch of ${theirLength}, and goes on with its own`,
+      () =>
+        Effect.gen(function* () {
+          const { ours, theirs } = yield* twins(5, 10, theirLength)
+          const reader = (yield* openOurs({ key: ours.key })).feed
+          for (let index = 0; index < 10; index++) yield* put(reader, ours, index)
+          const { ended } = yield* linkFeeds(reader, theirs, LIVE)
+          yield* expectShown(yield* failure(within("the fork", ended)), reader)
+          expectBlocks(yield* reader.getBatch(0, 10), history("a", 5, 10))
+          expect(reader.length).toBe(10)
+        })
+    )
+  }
 
   it.scoped(
     "an author that was restored from an old backup catches up with theirs, and appends after it",

@@ -11,7 +11,7 @@ import {
   StorageMemory,
   type StorageService
 } from "../../src/index.js"
-import { judge, openOn, signaturesIn, takeImage } from "./images.js"
+import { judge, openOn, plant, signaturesIn, takeImage } from "./images.js"
 
 type Share = "nothing" | "half" | "all"
 
@@ -146,4 +146,60 @@ describe.each(["process", "power"] as const)("durability %s", (durability) => {
       })
     )
   })
+})
+
+/** Fails each write, or each sync, that reaches the bitfield while it is told to. */
+const failingBitfield = Effect.map(StorageMemory.make, (memory) => {
+  const state = { failing: "nothing" as "nothing" | "writes" | "syncs" }
+  const storage: StorageService = {
+    open: (path) =>
+      Effect.map(memory.open(path), (files) => ({
+        ...files,
+        write: (writes) =>
+          state.failing === "writes" && writes.some(({ file }) => file === "bitfield")
+            ? Effect.fail(full)
+            : files.write(writes),
+        sync: (names) =>
+          state.failing === "syncs" && names.includes("bitfield") ? Effect.fail(full) : files.sync(names)
+      }))
+  }
+  return { storage, memory, state }
+})
+
+describe("a reader's put whose bits cannot be stored", () => {
+  for (const [durability, failing] of [
+    ["process", "writes"],
+    ["power", "writes"],
+    ["power", "syncs"]
+  ] as const) {
+    it.scoped(
+      `is told of as a failure, and the bits are stored by what follows: ${durability}, ${failing}`,
+      () =>
+        Effect.gen(function* () {
+          const author = yield* openOn(yield* StorageMemory.make)
+          yield* author.appendBatch(["a", "b", "c"].map(text))
+          const { memory, state, storage } = yield* failingBitfield
+          const options = { key: author.key, sparse: true, durability }
+          const reader = yield* openOn(storage, options)
+          const put = (index: number) =>
+            Effect.gen(function* () {
+              yield* reader.put({ index, block: yield* author.get(index), proof: yield* author.proof(index) })
+            })
+          const heldAfterACrash = Effect.gen(function* () {
+            const feed = yield* openOn(yield* plant(yield* takeImage(memory)), options)
+            return yield* Effect.filter([0, 1, 2], (index) => feed.has(index))
+          }).pipe(Effect.scoped)
+          yield* put(0)
+          state.failing = failing
+          for (let i = 0; i < 2; i++)
+            expect(yield* Effect.flip(put(1))).toMatchObject({ _tag: "StorageError" })
+          // Who was told of a failure may find that it has happened, but was promised nothing.
+          expect(yield* heldAfterACrash).toContain(0)
+          state.failing = "nothing"
+          yield* put(2)
+          expect(yield* heldAfterACrash).toEqual([0, 1, 2])
+          expect(yield* reader.audit()).toEqual({ valid: 3, invalid: 0 })
+        })
+    )
+  }
 })

@@ -71,7 +71,9 @@ for (const network of Object.keys(networks)) {
       ["that is longer", 5, 10, 12],
       ["that is longer, and forked in its last block", 9, 10, 11],
       ["of which no block is the same", 0, 7, 20],
-      ["that forked in the middle of a subtree that neither signed", 4, 5, 8]
+      ["that forked in the middle of a subtree that neither signed", 4, 5, 8],
+      ["that is as long", 5, 10, 10],
+      ["that is shorter, and forked in its last block", 6, 10, 7]
     ] as const) {
       it.scopedLive(`stops at a branch ${what}, and keeps its own`, () =>
         Effect.gen(function* () {
@@ -272,7 +274,7 @@ describe("any two histories", () => {
                 expect(found).toEqual([])
                 expect(exits.every(Exit.isSuccess)).toBe(true)
                 expect(mine.length).toBe(Math.max(aLength, bLength))
-              } else if (isWhole && aLength !== bLength) expect(found.length).toBeGreaterThan(0)
+              } else if (isWhole) expect(found.length).toBeGreaterThan(0)
               for (const evidence of found) expect(yield* Fork.verify(evidence, a.key)).toBe(true)
             }).pipe(Effect.scoped, Effect.provide(CryptoNode.layer), Effect.runPromise)
           ),
@@ -292,6 +294,8 @@ describe("any two histories", () => {
             yield* meet("memory", a, b)
             const differ = forkAt < Math.min(aLength, bLength)
             expect([a.fork, b.fork].some((fork) => fork !== undefined)).toBe(differ)
+            // A reader that wants nothing may find it first: it ends the connection only after it has answered.
+            if (bLength >= aLength) expect(a.fork !== undefined).toBe(differ)
             if (differ) return
             expect(a.length).toBe(Math.max(aLength, bLength))
             expect(yield* a.append(new Uint8Array(1))).toBe(Math.max(aLength, bLength))

@@ -2,10 +2,23 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Crypto, Feed, NetworkMemory, Replication } from "../../src/index.js"
-import { bytes, memory, source } from "../services/harness.js"
+import { bytes, memory, quiet, source } from "../services/harness.js"
+import * as BitfieldRle from "../../src/domain/BitfieldRle.js"
+import { REGION_BLOCKS } from "../../src/domain/Peer.js"
 import { coreOf } from "../../src/services/feed/FeedCore.js"
 import { history, reading, signing } from "../services/forks.js"
-import { BLOCKS, data, eventually, have, Hostile, outcome, underAttack, unhave } from "./Hostile.js"
+import {
+  BLOCKS,
+  data,
+  eventually,
+  have,
+  Hostile,
+  info,
+  outcome,
+  underAttack,
+  unhave,
+  want
+} from "./Hostile.js"
 
 /** A reader or an author, and a hostile peer that has what `has` has. */
 const facing = (victim: Feed.Feed, has: Feed.Feed, options: Replication.Options = {}) =>
@@ -73,6 +86,26 @@ describe("an author", () => {
   )
 })
 
+describe("a peer that nothing is learned of", () => {
+  it.scoped("is asked no more after a while, however often it makes itself longer", () =>
+    Effect.gen(function* () {
+      const author = yield* source([bytes("a")])
+      const { hostile, session } = yield* facing(author, author)
+      yield* Effect.forkScoped(hostile.until(() => false))
+      for (let length = 2; length < 300; length++) {
+        yield* hostile.say(have(length - 1))
+        yield* quiet
+        yield* hostile.say(unhave(length - 1))
+        yield* quiet
+      }
+      expect(yield* outcome(session)).toBe("goes on")
+      expect(questions(hostile).length).toBe(256)
+      expect(yield* author.append(bytes("b"))).toBe(1)
+      yield* Fiber.interrupt(session)
+    }).pipe(Effect.provide(memory))
+  )
+})
+
 describe("a reader that has some blocks", () => {
   const peerless = Effect.gen(function* () {
     const author = yield* signing(history("a", 99, 60))
@@ -81,18 +114,22 @@ describe("a reader that has some blocks", () => {
   })
   const whole = (reader: Feed.Feed) => () => coreOf(reader).bitfield.count(0, 60) === 60
 
-  it.scoped("gets the rest of a peer that does not answer what it is asked of the log, after a while", () =>
-    Effect.gen(function* () {
-      const { author, reader } = yield* peerless
-      const { hostile, session } = yield* facing(reader, author)
-      yield* hostile.say(have(0, 60))
-      yield* Effect.forkScoped(answerBlocks(hostile))
-      expect(yield* outcome(session)).toBe("goes on")
-      expect(reader.length).toBe(20)
-      yield* eventually("all has come", whole(reader))
-      yield* Fiber.interrupt(session)
-    }).pipe(Effect.provide(memory))
-  )
+  for (const options of [{}, { timeout: 0 }]) {
+    it.scoped(
+      `gets the rest of a peer that does not answer what it is asked of the log, after a while: ${JSON.stringify(options)}`,
+      () =>
+        Effect.gen(function* () {
+          const { author, reader } = yield* peerless
+          const { hostile, session } = yield* facing(reader, author, options)
+          yield* hostile.say(have(0, 60))
+          yield* Effect.forkScoped(answerBlocks(hostile))
+          expect(yield* outcome(session)).toBe("goes on")
+          expect(reader.length).toBe(20)
+          yield* eventually("all has come", whole(reader))
+          yield* Fiber.interrupt(session)
+        }).pipe(Effect.provide(memory))
+    )
+  }
 
   it.scoped("does not wait for that answer with more than it keeps", () =>
     Effect.gen(function* () {
@@ -127,6 +164,82 @@ describe("a reader that has some blocks", () => {
         expect(yield* outcome(session)).toBe("invalid-data")
         expect(reader.fork).toBeUndefined()
       }
+    }).pipe(Effect.provide(memory))
+  )
+})
+
+describe("a reader that wants nothing of a peer", () => {
+  const meeting = (readerLength: number, length: number, options: Replication.Options = {}) =>
+    Effect.gen(function* () {
+      const reader = yield* reading(yield* signing(history("a", 99, readerLength)))
+      const { hostile, session } = yield* facing(reader, yield* signing(history("a", 99, length)), options)
+      const described = BitfieldRle.encode(new Uint8Array(Math.ceil(length / 8)))
+      yield* hostile.say(want(0, REGION_BLOCKS), have(0, REGION_BLOCKS, described), have(0, length))
+      yield* hostile.until(() => questions(hostile).length > 0)
+      return { reader, hostile, session }
+    })
+
+  it.scoped("asks it once to compare the logs, whatever it says and how often", () =>
+    Effect.gen(function* () {
+      for (const length of [20, 12]) {
+        const { hostile, reader, session } = yield* meeting(20, length)
+        expect(questions(hostile)).toMatchObject([{ index: length - 1, nodes: 0 }])
+        yield* hostile.say(yield* hostile.answer(questions(hostile)[0]!))
+        for (let i = 0; i < 100; i++) yield* hostile.say(unhave(0, length), have(0, length))
+        expect(yield* outcome(session)).toBe("goes on")
+        expect(hostile.all("Request").length).toBe(1)
+        expect(reader.fork).toBeUndefined()
+        yield* Fiber.interrupt(session)
+      }
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.scoped("takes new blocks of it while it does not answer", () =>
+    Effect.gen(function* () {
+      const { hostile, reader, session } = yield* meeting(20, 20)
+      yield* hostile.author.append(bytes("later"))
+      yield* hostile.say(have(20))
+      yield* hostile.until(() => questions(hostile).length > 1 && blockRequests(hostile).length > 0)
+      // The question that matters now took the place of the other.
+      expect(questions(hostile)[1]).toMatchObject({ index: 20 })
+      yield* hostile.say(yield* hostile.answer(questions(hostile)[1]!))
+      yield* hostile.say(yield* hostile.answer(blockRequests(hostile)[0]!))
+      yield* eventually("it has come", () => coreOf(reader).bitfield.has(20))
+      yield* Fiber.interrupt(session)
+    }).pipe(Effect.provide(memory))
+  )
+
+  for (const [what, options, answers] of [
+    ["is given up", { timeout: 40_000 }, []],
+    ["is given up where silence is borne for ever", { timeout: 0 }, []],
+    ["is told that it has no such block", { timeout: 0 }, [unhave(19)]],
+    ["is told nothing more of", { timeout: 0 }, [info(true, false)]]
+  ] as const) {
+    it.scoped(`ends when the question ${what}`, () =>
+      Effect.gen(function* () {
+        const { hostile, session } = yield* meeting(20, 20, { live: false, ...options })
+        expect(yield* outcome(session)).toBe("goes on")
+        expect(hostile.all("Info").every(({ downloading }) => downloading)).toBe(true)
+        yield* hostile.say(...answers)
+        const heard = yield* Effect.fork(
+          hostile.until(() => hostile.all("Info").some(({ downloading }) => !downloading))
+        )
+        yield* eventually("it is over", () => heard.unsafePoll() !== null)
+        yield* hostile.say(info(false))
+        yield* Effect.forkScoped(hostile.until(() => false))
+        yield* hostile.connection.end
+        yield* eventually("it has ended", () => session.unsafePoll() !== null)
+        expect(yield* outcome(session)).toBe("ended")
+      }).pipe(Effect.provide(memory))
+    )
+  }
+
+  it.scoped("is not cut short when the peer goes without an answer", () =>
+    Effect.gen(function* () {
+      const { hostile, session } = yield* meeting(20, 20, { live: false })
+      yield* hostile.connection.end
+      yield* eventually("it has ended", () => session.unsafePoll() !== null)
+      expect(yield* outcome(session)).toBe("ended")
     }).pipe(Effect.provide(memory))
   )
 })

@@ -238,6 +238,18 @@ const elsewhere: Record<string, readonly [file: string, title: string]> = {
     "replication/inquiry.test.ts",
     "does not wait for that answer with more than it keeps"
   ],
+  "MOST_MILLIS in src/services/replication/Inquiry.ts": [
+    "replication/inquiry.test.ts",
+    "is given up where silence is borne for ever"
+  ],
+  "MOST_FRUITLESS in src/services/replication/Inquiry.ts": [
+    "replication/inquiry.test.ts",
+    "is asked no more after a while, however often it makes itself longer"
+  ],
+  "MOST_CONNECTIONS in src/cli/commands/serve.ts": [
+    "cli/network.test.ts",
+    "no more are served at a time than --max-connections says"
+  ],
   "MOST_ASKS in src/services/replication/Session.ts": [
     "replication/channels.test.ts",
     "requests of many feeds that wait are bounded together"

@@ -1,6 +1,6 @@
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import { Cause, Effect, Exit, Option } from "effect"
+import { Cause, Effect, Either, Exit, Option } from "effect"
 import { type Connection, type Feed, Replication, toHex } from "../../index.js"
 import { CryptoNode } from "../../node.js"
 import { formatBytes, formatCount } from "../ByteSize.js"
@@ -15,6 +15,8 @@ import * as StandardOutput from "../StandardOutput.js"
 
 /** The port that Dat programs use. */
 const DEFAULT = "3282"
+/** Of each listener, where none are given: what as many strangers can make a process hold, some 10 MB each, most machines bear. */
+const MOST_CONNECTIONS = 256
 
 const listenOption = (transport: "tcp" | "ws") =>
   Options.text(transport).pipe(
@@ -23,6 +25,11 @@ const listenOption = (transport: "tcp" | "ws") =>
     Options.optional
   )
 
+const parseConnections: Parser.Parser<number> = (text) =>
+  /^[1-9]\d{0,5}$/.test(text)
+    ? Either.right(Number(text))
+    : Either.left(`'${text}' is not a number of connections, such as ${MOST_CONNECTIONS}`)
+
 const options = {
   dirs: FeedDirectory.directories,
   tcp: listenOption("tcp").pipe(
@@ -30,7 +37,15 @@ const options = {
       `Listen for TCP: on all addresses of this machine, or only on that of the host. Port 0 takes any that is free. Without --tcp and --ws: ${DEFAULT}.`
     )
   ),
-  ws: listenOption("ws").pipe(Options.withDescription("Listen for WebSockets, the same way."))
+  ws: listenOption("ws").pipe(Options.withDescription("Listen for WebSockets, the same way.")),
+  maxConnections: Options.text("max-connections").pipe(
+    Options.withPseudoName("n"),
+    Options.withDescription(
+      `Connections at a time, over TCP and over WebSockets each: one more is closed as it comes. Without it: ${MOST_CONNECTIONS}.`
+    ),
+    Options.mapEffect(Parser.forOption("max-connections", parseConnections)),
+    Options.withDefault(MOST_CONNECTIONS)
+  )
 }
 
 interface Served {
@@ -106,7 +121,7 @@ const handle = (serving: Serving, totals: Totals) => (connection: Connection) =>
     )
   }).pipe(Effect.scoped)
 
-export const serve = Command.make("serve", options, ({ dirs, tcp, ws }) =>
+export const serve = Command.make("serve", options, ({ dirs, maxConnections, tcp, ws }) =>
   Effect.gen(function* () {
     const serving = yield* open(dirs)
     const given = [tcp, ws].flatMap(Option.toArray)
@@ -116,7 +131,7 @@ export const serve = Command.make("serve", options, ({ dirs, tcp, ws }) =>
     yield* Effect.gen(function* () {
       const listening = yield* Effect.forEach(endpoints, (endpoint) =>
         Effect.mapError(
-          Endpoint.listen(endpoint, handle(serving, totals)),
+          Endpoint.listen(endpoint, maxConnections, handle(serving, totals)),
           RemoteFailure.explainListening(endpoint)
         )
       )

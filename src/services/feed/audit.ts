@@ -6,11 +6,14 @@ import type { FeedClosed, StorageError } from "../../domain/Errors.js"
 import * as Hash from "../../domain/Hash.js"
 import { Turn } from "../Turn.js"
 import { hashAhead } from "./hashAhead.js"
-import { type Run, readRun } from "./readBlocks.js"
+import { type Run, extentOf, readRun } from "./readBlocks.js"
 import { commit } from "./commit.js"
 import { type FeedCore, whileOpen } from "./FeedCore.js"
 
-/** Held blocks that matched their leaf, and those that did not. */
+/**
+ * Held blocks that matched their leaf, and those that did not, or that would be read from another place than where they matched, because a
+ * node of the tree is damaged: these stay marked as held, since what is fetched again would be stored in that place, too. `repair` mends the tree.
+ */
 export interface AuditReport {
   readonly valid: number
   readonly invalid: number
@@ -65,7 +68,8 @@ const auditStretch = (core: FeedCore, from: number, length: number) =>
     const bad: Array<number> = []
     const ahead = hashAhead(core.crypto, run.blocks)
     const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
-    for (const suspect of badBlocks(blake2b, run)) {
+    const suspects = badBlocks(blake2b, run)
+    for (const suspect of suspects) {
       // In a run, a leaf of the wrong size shifts all blocks after it: each is found bad only where its own way leads.
       bad.push(...badBlocks(core.crypto.blake2b256, yield* readStretch(core, suspect, suspect + 1)))
     }
@@ -75,7 +79,23 @@ const auditStretch = (core: FeedCore, from: number, length: number) =>
         bits: bad.map((index) => ({ _tag: "Have", start: index, end: index + 1, held: false }))
       })
     }
-    return { valid: run.blocks.length - bad.length, invalid: bad.length, end: start + run.blocks.length }
+    const invalid = bad.length + (yield* countMisplaced(core, run, new Set(suspects)))
+    return { valid: run.blocks.length - invalid, invalid, end: start + run.blocks.length }
+  })
+
+/** Blocks that matched as one of the run, and whose own way leads elsewhere. */
+const countMisplaced = (core: FeedCore, run: Run, suspects: ReadonlySet<number>) =>
+  Effect.gen(function* () {
+    let offset = (yield* extentOf(core, run.start))?.offset ?? 0
+    let misplaced = 0
+    for (const [i, { length }] of run.blocks.entries()) {
+      const index = run.start + i
+      // No effect a block, but where its place is not remembered.
+      const extent = core.offsets.cached(index) ?? (yield* extentOf(core, index))
+      if (length > 0 && !suspects.has(index) && extent?.offset !== offset) misplaced++
+      offset += run.sizes[i]!
+    }
+    return misplaced
   })
 
 const emptyRun = (start: number): Run => ({

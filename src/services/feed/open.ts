@@ -141,7 +141,8 @@ const openFiles = (opening: Opening): Effect.Effect<FeedCore, OpenError> =>
     const core = yield* makeCore(opening, keys, new Bitfield(pages))
     if (core.secretKey !== undefined && !core.readOnly && isLengthLost(sizes)) return yield* lengthLost
     if (!core.readOnly) yield* setUp(core, opening.options, sizes)
-    yield* recover(core, sizes)
+    const { key, secretKey } = opening.options
+    yield* recover(core, sizes, (key ?? secretKey ?? core.secretKey) !== undefined)
     core.settled = core.tip
     // Whoever wrote before may have promised less: what is built on must be as durable as what follows.
     if (core.durability === "power" && !core.readOnly) yield* files.sync(Sleep.FILES)

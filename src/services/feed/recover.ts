@@ -2,6 +2,7 @@
  * recover: brings a feed's state to what its files prove, when it is opened (the plan is `domain/Recovery`).
  *
  *     length     the last signature that its roots satisfy
+ *     key        where nothing is signed by it that is stored, it may be damaged: opening fails, lest all that is held be forgotten
  *     owner      a claim of a longer log (a signature, or tree-bits, which are only written after one) must be proven, or
  *                opening fails: to write on from less would sign a second history
  *     bits       rebuilt where the bitfield lags, or was stored by half; dropped where tree or data end too soon
@@ -11,7 +12,7 @@
 import { Effect } from "effect"
 import { equals } from "../../domain/Bytes.js"
 import * as Change from "../../domain/Change.js"
-import type { CorruptStorage, OpenRefused, StorageError } from "../../domain/Errors.js"
+import { CorruptStorage, type OpenRefused, type StorageError } from "../../domain/Errors.js"
 import * as FlatTree from "../../domain/FlatTree.js"
 import * as Hash from "../../domain/Hash.js"
 import { ENTRY_SIZE, type TreeNode, decode } from "../../domain/Node.js"
@@ -20,14 +21,21 @@ import * as Sleep from "../../domain/Sleep.js"
 import { extentOf, readData } from "./readBlocks.js"
 import { commit } from "./commit.js"
 import type { FeedCore } from "./FeedCore.js"
-import { applyBits } from "./setBits.js"
-import { type Found, extendSigned, findSigned } from "./recoverLength.js"
+import { type Found, extendSigned, findSigned, isOfOtherKey } from "./recoverLength.js"
 import { readEntries, readNodes } from "./readNodes.js"
+import { applyBits } from "./setBits.js"
 
 export type RecoverError = CorruptStorage | OpenRefused | StorageError
 
-/** Sets `core.tip` and `core.bitfield` to what the files prove; stores what that changes, unless read-only. */
-export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effect<void, RecoverError> =>
+/**
+ * Sets `core.tip` and `core.bitfield` to what the files prove; stores what that changes, unless read-only. `isKeySure`: somebody else than the
+ * `key` file says so, too.
+ */
+export const recover = (
+  core: FeedCore,
+  sizes: Recovery.FileSizes,
+  isKeySure: boolean
+): Effect.Effect<void, RecoverError> =>
   Effect.gen(function* () {
     const flaws = core.bitfield.flaws()
     // What bits that contradict each other say is no claim, and what lies behind them neither: all that is derived anew.
@@ -35,6 +43,8 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
     const claims = Recovery.claims(core.bitfield, core.bitfield.pages.pageSize, sizes)
     const isTorn = (sizes.signatures - Sleep.HEADER_SIZE) % Sleep.SIGNATURE_SIZE > 0
     const found = yield* findSigned(core, claims, isTorn)
+    const isInDoubt = found.tip.length === 0 && !isKeySure
+    if (isInDoubt && (yield* isOfOtherKey(core, claims, found))) return yield* damagedKey
     core.claimedLength = Math.max(found.claimed, found.tip.length)
     const isOwner = core.secretKey !== undefined && !core.readOnly
     const cut = isTorn && !core.readOnly ? tornSignature(found) : []
@@ -59,6 +69,15 @@ export const recover = (core: FeedCore, sizes: Recovery.FileSizes): Effect.Effec
     }
     yield* dropMissingData(core, sizes.data)
   })
+
+const damagedKey = Effect.suspend(
+  () =>
+    new CorruptStorage({
+      file: "key",
+      detail:
+        "nothing that is stored is signed by it: repair the feed with the right key; if this is the right one, open the feed with it"
+    })
+)
 
 /** Forgets have-bits past the end of the log: once it grows there, they would be taken for blocks. */
 const dropBeyond = (core: FeedCore) =>

@@ -88,6 +88,28 @@ export const findSigned = (
     return { tip: unsigned ?? Merkle.emptyTip, claimed, signed }
   })
 
+/**
+ * Whether the files are, by all that they say, those of another key's feed, so that it is likely the stored key that is damaged: bits are
+ * stored, and the log of which they or the last signature speak has its roots and a signature, which is not this key's; or all that and no
+ * signature, as a finalized feed. Bits are stored after the signature that they came with: no process leaves this when it dies, and no loss
+ * of power with durability `power`.
+ */
+export const isOfOtherKey = (
+  core: FeedCore,
+  claims: Recovery.Claims,
+  { signed }: Found
+): Effect.Effect<boolean, StorageError> =>
+  Effect.gen(function* () {
+    if (claims.bits === 0) return false
+    for (const length of new Set([claims.bits, signed])) {
+      const roots = yield* readNodes(core.files, FlatTree.fullRoots(length))
+      if (length === 0 || roots.includes(undefined)) continue
+      const signature = yield* readSignature(core.files, length)
+      if (signature === undefined ? claims.signatures === 0 : isSignature(signature)) return true
+    }
+    return false
+  })
+
 /** The lengths in (start, end] that have a signature entry, longest first. */
 export const signedLengths = (core: FeedCore, start: number, end: number) =>
   Effect.map(

@@ -25,6 +25,8 @@ export interface Host {
   readonly port: Port
   /** There is something to do for the writing fiber. */
   readonly wake: () => void
+  /** A question about the log was asked, which must end. */
+  readonly asked: () => void
   /** Messages that were answers at once, since the connection last took any. */
   replies: number
   readonly onExtension: (member: Member, id: number, payload: Uint8Array) => void
@@ -246,7 +248,7 @@ export class Member implements Participant {
       for (const region of downloads.regions(this.peer)) {
         this.perform(this.peer.wantRegion(region, isExhausted))
       }
-      const orders = this.inquiry.holdsBack ? [] : downloads.fill(this.peer, now)
+      const orders = this.inquiry.holdsBack || this.inquiry.isSettling ? [] : downloads.fill(this.peer, now)
       this.#inquire(orders, now)
       for (const { index, bytes, hash } of orders) {
         this.peer.requested(index, hash, bytes, now)
@@ -278,8 +280,9 @@ export class Member implements Participant {
   /** Asks for a leaf with all nodes of its proof, whatever we have. */
   ask(question: Question, now: number): void {
     const { index } = question
-    this.inquiry.asked(question, this.peer.requested(index, true, 0, now))
+    this.inquiry.asked(question, this.peer.requested(index, true, 0, now), now)
     this.send({ _tag: "Request", index, bytes: 0, hash: true, nodes: 0 })
+    this.host.asked()
     this.host.wake()
   }
 
@@ -296,8 +299,9 @@ export class Member implements Participant {
   }
 
   #hasNothingMore(): boolean {
-    if (this.claims.length > 0 || this.storing || this.inquiry.isOpen) return false
-    return !this.peer.remoteUploading || this.swarm.downloads.isDone(this.peer)
+    const { inquiry, peer } = this
+    if (this.claims.length > 0 || this.storing || inquiry.isHolding || inquiry.isSettling) return false
+    return !peer.remoteUploading || this.swarm.downloads.isDone(peer)
   }
 
   /** What was given up counts as not there; so it is looked for once more. */
@@ -395,8 +399,9 @@ export class Member implements Participant {
 
   /** Whether the other side still owes something: its going away now cuts something short. */
   get isOwed(): boolean {
-    if (!this.peer.remoteUploading) return false
-    return !this.finished && this.peer.downloading && (this.peer.inFlight > 0 || this.peer.openWants > 0)
+    const { finished, inquiry, peer } = this
+    if (!peer.remoteUploading || finished || !peer.downloading) return false
+    return peer.inFlight > (inquiry.isComparing ? 1 : 0) || peer.openWants > 0
   }
 
   finish(): void {

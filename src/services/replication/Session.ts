@@ -48,6 +48,8 @@ export class Session {
   readonly work = new Signal()
   /** A feed was opened, so that what was kept for it can be read. */
   readonly opened = new Signal()
+  /** A question about a log was asked. */
+  readonly asking = new Signal()
   /** What waited for an answer can go on without. */
   readonly freed = new Signal()
   /** Ends the session from outside its fibers. */
@@ -82,6 +84,8 @@ export class Session {
   }
 
   readonly wake = (): void => this.work.raise()
+
+  readonly asked = (): void => this.asking.raise()
 
   readonly onExtension = (member: Member, id: number, payload: Uint8Array): void => {
     const name = this.remote?.extensions[id]

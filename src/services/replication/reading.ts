@@ -39,8 +39,8 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
       yield* handle(session, turn, answer)
       if (port.atBoundary) session.heard = true
       for (const member of session.members.values()) {
-        yield* inquire(member, turn)
-        if (member.claims.length > 0 && !member.inquiry.isOpen) yield* store(member, turn)
+        yield* inquire(session, member, turn, answer)
+        if (member.claims.length > 0 && !member.inquiry.isHolding) yield* store(member, turn)
       }
       session.wake()
     }
@@ -144,18 +144,23 @@ const acknowledge = (member: Member, claims: ReadonlyArray<Claim>): void => {
 }
 
 /** Looks at the answer to what the peer was asked of the log, if it has come or will not come. */
-const inquire = Effect.fnUntraced(function* (member: Member, turn: Turn) {
+const inquire = Effect.fnUntraced(function* (session: Session, member: Member, turn: Turn, answer: Answer) {
   const { claims, core, inquiry } = member
   inquiry.limit(claims)
   const { answer: claim } = inquiry
   if (claim === undefined && !inquiry.isAbandoned) return
   yield* turn.giveWay
+  // Others may have closed it meanwhile, and asked another.
+  if (claim === undefined && !inquiry.isAbandoned) return
   const found =
     claim === undefined
       ? undefined
       : yield* core.writer.exclusive(Effect.zipRight(whileOpen(core), examine(core, claim)))
   const question = inquiry.close(found)
-  if (found?.fork !== undefined) return yield* found.fork
+  if (found?.fork !== undefined) {
+    if (question?.purpose === "compare") yield* part(session, member, turn, answer)
+    return yield* found.fork
+  }
   if (inquiry.doubt !== undefined) return yield* asSessionError(inquiry.doubt)
   if (claim !== undefined && question?.purpose === "link" && found?.isLinked === true) {
     const stored = putAll(core, [claim], { from: member.info, onGrow: inquiry.linked })
@@ -163,6 +168,23 @@ const inquire = Effect.fnUntraced(function* (member: Member, turn: Turn) {
   }
   member.look()
 })
+
+/** For how long the other side may still ask what it needs to see the fork, too. */
+const PARTING_MILLIS = 300
+
+/** Only serves, until the other side ends: it may be an author, who must hear of it to sign no more. */
+const part = (session: Session, member: Member, turn: Turn, answer: Answer): Effect.Effect<void> => {
+  member.inquiry.isParting = true
+  const serving = Effect.gen(function* () {
+    while ((yield* session.port.pull) !== undefined) {
+      yield* handle(session, turn, answer)
+      member.claims = []
+      session.heard = true
+      session.wake()
+    }
+  })
+  return Effect.raceFirst(Effect.ignore(serving), Effect.sleep(PARTING_MILLIS))
+}
 
 /** A block or proof that does not hold is the peer's doing. */
 const asSessionError = (error: PutError): SessionError =>

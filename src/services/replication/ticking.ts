@@ -5,9 +5,13 @@
  *     the other's silence for 6 ticks     the connection is dead
  *     no handshake within 6 ticks         the connection is dead
  *     a request unanswered for 6 ticks    given up: others may be asked
+ *
+ * A question about the log as a whole is given up in any case, also where silence is borne for ever: blocks may wait for its answer.
  */
 import { Clock, Deferred, Duration, Effect } from "effect"
 import { ProtocolError } from "../../domain/Errors.js"
+import { MOST_MILLIS } from "./Inquiry.js"
+import type { Member } from "./Member.js"
 import type { Session, SessionError } from "./Session.js"
 
 const TICKS_SILENT = 4
@@ -21,7 +25,7 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
   session: Session
 ) {
   const tick = session.options.timeout / 4
-  if (tick === 0) return yield* Effect.never
+  if (tick === 0) return yield* whileAsking(session)
   let silent = 0
   let unheard = 0
   let unknown = 0
@@ -53,7 +57,7 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     for (const member of session.members.values()) {
       if (member.finished) continue
       if (!arriving) member.perform(member.peer.expire(now - TICKS_DEAD * tick))
-      if (member.inquiry.isAbandoned) session.freed.raise()
+      settle(session, member, now)
       const { stalledSince } = member.peer
       if (!session.options.live && stalledSince !== undefined && now - stalledSince > TICKS_STALLED * tick) {
         return yield* new ProtocolError({ reason: "timeout", detail: "it answered no request for too long" })
@@ -73,3 +77,31 @@ export const ticking: (session: Session) => Effect.Effect<never, SessionError> =
     }
   }
 })
+
+/** Without a timeout nothing ticks but for questions, while one is open: an idle connection keeps no process alive. */
+const whileAsking: (session: Session) => Effect.Effect<never> = Effect.fnUntraced(function* (
+  session: Session
+) {
+  while (true) {
+    yield* session.asking.wait
+    for (let open = true; open;) {
+      yield* Effect.sleep(Duration.millis(MOST_MILLIS / 4))
+      const now = yield* Clock.currentTimeMillis
+      open = false
+      for (const member of session.members.values()) {
+        settle(session, member, now)
+        open ||= member.inquiry.isOpen && !member.finished
+      }
+    }
+  }
+})
+
+/** What waits for an answer that will not come goes on without. */
+const settle = (session: Session, member: Member, now: number): void => {
+  const { inquiry } = member
+  inquiry.expire(now)
+  if (!inquiry.isAbandoned) return
+  if (!inquiry.isComparing) return session.freed.raise()
+  inquiry.close()
+  member.look()
+}
