@@ -69,12 +69,10 @@ const meet = ([a, b]: readonly [Party, Party], counts: Counts, note: (what: stri
       return yield* expectAlike(b, others, before)
     }
     counts.meetings++
-    // Two readers who lack nothing, as they see it, ask nothing (docs/forks.md, "What cannot be found").
-    if (a.writes === undefined && b.writes === undefined && before.length === others.length) return
     if (a.host.feed!.fork === undefined && b.host.feed!.fork === undefined)
       return yield* a.host.broken("fork", `nobody knows that ${b.host.options.name} has another history`)
-    yield* expectFork(a, before, others, b)
-    yield* expectFork(b, others, before, a)
+    yield* expectFork(a, before, others)
+    yield* expectFork(b, others, before)
   })
 
 /** Two of one history: both have the longer log, and no alarm. */
@@ -87,15 +85,10 @@ const expectAlike = ({ host }: Party, own: Standing, other: Standing): Step =>
       return yield* host.broken("fork", "it found a fork where both have one history")
   })
 
-/**
- * Who asks finds it: a writer always, a reader of the shorter log. Of two that ask, the one with the longer log may have ended the connection before
- * the other has all its answers.
- */
-const expectFork = (party: Party, own: Standing, other: Standing, { writes: otherWrites }: Party): Step =>
+/** A writer always finds it, and so does a reader of the shorter log. */
+const expectFork = ({ host, writes }: Party, own: Standing, other: Standing): Step =>
   Effect.gen(function* () {
-    const { host, writes } = party
     if (writes === undefined && own.length >= other.length) return
-    if (otherWrites !== undefined && own.length < other.length) return
     if (host.feed!.fork === undefined)
       return yield* host.broken(
         "fork",

@@ -158,7 +158,7 @@ const inquire = Effect.fnUntraced(function* (session: Session, member: Member, t
       : yield* core.writer.exclusive(Effect.zipRight(whileOpen(core), examine(core, claim)))
   const question = inquiry.close(found)
   if (found?.fork !== undefined) {
-    if (question?.purpose === "compare") yield* part(session, member, turn, answer)
+    yield* part(session, member, turn, answer)
     return yield* found.fork
   }
   if (inquiry.doubt !== undefined) return yield* asSessionError(inquiry.doubt)
