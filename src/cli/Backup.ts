@@ -10,6 +10,7 @@ import * as Key from "./Key.js"
 import * as ProgressBar from "./ProgressBar.js"
 import * as StandardOutput from "./StandardOutput.js"
 import * as StoredFiles from "./StoredFiles.js"
+import * as StoredFork from "./StoredFork.js"
 import { turn } from "./turn.js"
 
 export const options = {
@@ -84,6 +85,8 @@ export const run = (from: string, to: string, given: Given) =>
     yield* given.json
       ? StandardOutput.write(`${toJson(report)}\n`)
       : StandardOutput.writeRows(toRows(report, given.withSecretKey))
+    const fork = StoredFork.read(from)
+    if (fork !== undefined && fork !== "unreadable") StoredFork.save(to, fork)
     const { damaged } = report
     if (damaged > 0) {
       return yield* failed(

@@ -25,8 +25,11 @@ export interface Copy {
   readonly replicator: Replication.Replicator
   /** Blocks that were stored before. */
   readonly before: number
-  /** Tells the other side that nothing follows, and waits a little for it to agree: whoever gives live does not end by itself. */
-  readonly end: Effect.Effect<void>
+  /**
+   * Tells the other side that nothing follows, and waits a little for it to agree: whoever gives live does not end by itself. Fails when the two turn
+   * out to have different histories, of which what was copied says nothing.
+   */
+  readonly end: Effect.Effect<void, CommandFailed>
 }
 
 /** How long the other side may take to end. */
@@ -37,6 +40,11 @@ const KEY_HINT = "give its key with --key to make a copy"
 /** Blocks of this feed that are stored in the directory; none when there is no feed. */
 const lookBefore = ({ dir, key }: CopyOptions): Effect.Effect<Option.Option<number>, CommandFailed> =>
   FeedDirectory.attempt(dir, { readOnly: true }).pipe(
+    // What is stored does not say whose it is, but the user does.
+    Effect.catchIf(
+      (error) => key !== undefined && error._tag === "CorruptStorage" && error.file === "key",
+      () => FeedDirectory.attempt(dir, { readOnly: true, ...(key && { key }) })
+    ),
     Effect.matchEffect({
       onSuccess: (feed) =>
         key === undefined || toHex(feed.key) === toHex(key)
@@ -69,7 +77,10 @@ export const open = (options: CopyOptions): Effect.Effect<Copy, CommandFailed, C
     const replicator = yield* Effect.orDie(Replication.connect(connection, { live, expectedFeeds: 1 }))
     const peer = yield* Effect.mapError(replicator.add(feed, { download: true }), explain)
     const before = Option.getOrElse(stored, () => 0)
-    const end = Effect.ignore(Effect.timeout(Effect.zipRight(connection.end, replicator.ended), ENDING))
+    const end = Effect.catchAll(
+      Effect.timeout(Effect.zipRight(connection.end, replicator.ended), ENDING),
+      (error) => (error._tag === "ForkDetected" ? explain(error) : Effect.void)
+    )
     return { options, feed, peer, replicator, before, end }
   })
 
@@ -94,7 +105,7 @@ export const explainEnd = ({ options, peer, replicator }: Copy): Effect.Effect<n
     if (error !== undefined && !isEnd(error)) return yield* RemoteFailure.explain(dir, from)(error)
     return yield* failed(
       peer.remoteId === undefined
-        ? `${remote}: the other side ended the connection at once: it does not serve this feed`
+        ? `${remote}: the other side ended the connection at once: it does not serve this feed, or takes no more connections`
         : `${remote}: the other side ended the connection${live ? "" : " before all had come"}`
     )
   })

@@ -1,11 +1,12 @@
 /** The feed in a directory: how commands name it, open it, and tell what went wrong with it. */
 import * as Args from "@effect/cli/Args"
 import { Effect, type Scope } from "effect"
-import { Feed } from "../index.js"
+import { Feed, OpenRefused } from "../index.js"
 import { layer } from "../node.js"
 import { CommandFailed, failed } from "./Failure.js"
 import * as Operand from "./Operand.js"
 import * as Parser from "./Parser.js"
+import { complain } from "./StandardError.js"
 import * as StoredFork from "./StoredFork.js"
 
 const directoryOf = (description: string, name = "dir") =>
@@ -77,10 +78,11 @@ export const attempt = (
   Effect.suspend(() => {
     const fork = StoredFork.read(directory)
     const given: Feed.OpenOptions = { createIfMissing: false, ...options }
-    const opened = Feed.open(fork === undefined ? given : { ...given, fork })
+    const isKnown = fork !== undefined && fork !== "unreadable"
+    const opened =
+      fork === "unreadable" ? unusable(directory) : Feed.open(isKnown ? { ...given, fork } : given)
     return opened.pipe(
-      // It is of a feed that was stored here before.
-      Effect.catchIf(isOfAnother, () => Feed.open(given)),
+      Effect.catchIf(isUnusable, () => withoutFork(directory, given)),
       Effect.provide(layer({ directory })),
       Effect.tap((feed) =>
         Effect.addFinalizer(() =>
@@ -92,7 +94,25 @@ export const attempt = (
     )
   })
 
-const isOfAnother = (error: Feed.OpenError): boolean =>
+const unusable = (directory: string) =>
+  Effect.fail(
+    new OpenRefused({
+      reason: "bad-evidence",
+      detail: `${StoredFork.fileOf(directory)}, which shows that its key has signed two histories, is damaged or of another feed; remove it to go on as if it had not`
+    })
+  )
+
+/** Evidence that cannot be read, or does not hold: the feed may be read, but not written to, as if there were none. A new one is another. */
+const withoutFork = (directory: string, given: Feed.OpenOptions) => {
+  if (given.readOnly !== true && given.createIfMissing !== true) return unusable(directory)
+  const warned =
+    given.readOnly === true
+      ? complain(`${StoredFork.fileOf(directory)} is damaged or of another feed: it shows nothing`)
+      : Effect.void
+  return Effect.zipRight(warned, Feed.open(given))
+}
+
+const isUnusable = (error: Feed.OpenError): boolean =>
   error._tag === "OpenRefused" && error.reason === "bad-evidence"
 
 /** Opens the feed; it is closed with the scope. */

@@ -7,18 +7,19 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { Fork } from "../index.js"
 
-const fileOf = (directory: string): string => path.join(directory, "fork")
+export const fileOf = (directory: string): string => path.join(directory, "fork")
 
 /** No evidence is longer: two logs of at most 47 roots, and two ways of at most 47 nodes. */
 const MOST_BYTES = 16_384
 
-/** The evidence that is stored, not verified; `undefined` when there is none that can be read. */
-export const read = (directory: string): Fork.Evidence | undefined => {
+/** The evidence that is stored, not verified: `undefined` when there is none, `"unreadable"` for what is no evidence. */
+export const read = (directory: string): Fork.Evidence | "unreadable" | undefined => {
   try {
-    if (fs.statSync(fileOf(directory)).size > MOST_BYTES) return undefined
-    return Either.getOrUndefined(Fork.decode(fs.readFileSync(fileOf(directory))))
+    if (!fs.existsSync(fileOf(directory))) return undefined
+    if (fs.statSync(fileOf(directory)).size > MOST_BYTES) return "unreadable"
+    return Either.getOrElse(Fork.decode(fs.readFileSync(fileOf(directory))), () => "unreadable" as const)
   } catch {
-    return undefined
+    return "unreadable"
   }
 }
 

@@ -75,7 +75,7 @@ it("clone stops at another branch, info shows the fork from then on, and the fee
   fs.writeFileSync(path.join(directory, "more"), "more")
   expectFailure(await finish("append", "twin", "more"), 1, /twin: the feed's key has signed two histories/)
   expect((await infoOf("twin")).length).toBe(8)
-  // What is no evidence of this feed is not believed.
+  // What is no evidence of this feed is not believed; but nothing is signed until somebody has looked at it.
   expect((await infoOf("a")).fork).toBeNull()
   for (const bytes of [
     Uint8Array.of(1, 2, 3),
@@ -83,7 +83,13 @@ it("clone stops at another branch, info shows the fork from then on, and the fee
   ]) {
     fs.writeFileSync(path.join(directory, "a/fork"), bytes)
     expect((await infoOf("a")).fork).toBeNull()
+    expectFailure(
+      await finish("append", "a", "more"),
+      1,
+      /a\/fork, .* is damaged or of another feed; remove it/
+    )
   }
+  fs.rmSync(path.join(directory, "a/fork"))
   expectSuccess(await finish("append", "a", "more"))
 })
 
@@ -97,4 +103,32 @@ it("clone completes an author's log that is older than what is served", async ()
   fs.writeFileSync(path.join(directory, "later"), "later")
   expectSuccess(await finish("append", "old", "later"))
   expect(await infoOf("old")).toMatchObject({ key, length: 31, fork: null })
+})
+
+it("clone says so when the other history is no longer than its own", async () => {
+  await append("short", history("", 5, 5))
+  copyOf("short", "long")
+  await append("short", history("s", 5, 6).slice(5))
+  await append("long", history("l", 5, 8).slice(5))
+  const { key } = await infoOf("long")
+  const server = await serve("short")
+  for (const _ of ["not known yet", "known"]) {
+    const cloned = await finish("clone", key, "long", "--from", server.tcp)
+    expectFailure(cloned, 1, /long: the feed's key has signed two histories/)
+  }
+  expect((await infoOf("long")).length).toBe(8)
+})
+
+it("a backup and what is restored of it know of the fork", async () => {
+  await append("one", history("", 5, 5))
+  copyOf("one", "two")
+  await append("one", history("o", 5, 6).slice(5))
+  await append("two", history("t", 5, 9).slice(5))
+  const { key } = await infoOf("one")
+  const server = await serve("two")
+  await finish("clone", key, "one", "--from", server.tcp)
+  expectSuccess(await finish("backup", "one", "kept", "--with-secret-key"))
+  expectSuccess(await finish("restore", "kept", "again", "--with-secret-key"))
+  fs.writeFileSync(path.join(directory, "next"), "next")
+  expectFailure(await finish("append", "again", "next"), 1, /again: the feed's key has signed two histories/)
 })

@@ -434,11 +434,11 @@ describe("what goes wrong", () => {
       ],
       [
         [KEY, "none-3", "--from", server.tcp],
-        `${server.tcp}: the other side ended the connection at once: it does not serve this feed`
+        `${server.tcp}: the other side ended the connection at once: it does not serve this feed, or takes no more connections`
       ],
       [
         [KEY, "none-4", "--from", server.ws],
-        `${server.ws}: the other side ended the connection at once: it does not serve this feed`
+        `${server.ws}: the other side ended the connection at once: it does not serve this feed, or takes no more connections`
       ],
       [[KEY, "none-5", "--from", other.address], `${other.address}: another feed is served there`],
       [[KEY, "none-6", "--from", silent.address], `${silent.address}: the other side fell silent`],

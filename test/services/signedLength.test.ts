@@ -1,6 +1,6 @@
 /** A record of the longest signed log, kept outside the feed: of two writers with one key, one signs each length. */
 import { describe, expect } from "@effect/vitest"
-import { Effect, Exit } from "effect"
+import { Deferred, Effect, Exit, Fiber } from "effect"
 import fc from "fast-check"
 import { type Crypto, Feed, StorageError, Storage } from "../../src/index.js"
 import { bytes, expectFailure, inMemory, keyPair, memory, onEachStorage, someBlocks } from "./harness.js"
@@ -55,6 +55,21 @@ describe("an append", () => {
       record.length = 1
       expect(yield* feed.append(bytes("b"))).toBe(1)
     })
+  )
+
+  onEachStorage(
+    "is given up with the feed, whose closing does not wait for a record that does not answer",
+    () =>
+      Effect.gen(function* () {
+        const asked = yield* Deferred.make<void>()
+        const feed = yield* open({
+          compareAndSet: () => Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never)
+        })
+        const append = yield* Effect.fork(feed.append(bytes("a")))
+        yield* Deferred.await(asked)
+        yield* feed.close
+        yield* expectFailure(Fiber.join(append), { _tag: "FeedClosed" })
+      })
   )
 
   onEachStorage("raises a record that is behind", () =>

@@ -95,6 +95,9 @@ const toRows = (report: Feed.RepairReport): ReadonlyArray<readonly [string, stri
   ]
 }
 
+const isSound = ({ claimedLength, length, secretKey }: Feed.RepairReport): boolean =>
+  secretKey !== "damaged" && claimedLength <= length
+
 /** Fails when the feed cannot be used as before. */
 const judge = (
   dir: string,
@@ -120,7 +123,10 @@ export const repair = Command.make("repair", options, (given) =>
     yield* given.json
       ? StandardOutput.write(`${toJson(report)}\n`)
       : StandardOutput.writeRows([
-          [given.dryRun ? "damaged" : "repaired", report.changed ? "yes" : "no, all is as it must be"],
+          [
+            given.dryRun ? "damaged" : "repaired",
+            report.changed ? "yes" : isSound(report) ? "no, all is as it must be" : "no"
+          ],
           ...toRows(report)
         ])
     yield* judge(given.dir, report, given.dryRun)

@@ -8,15 +8,20 @@
  *     more                     `StaleWriter`: somebody has claimed that length
  */
 import { Effect } from "effect"
-import { NotWritable, StaleWriter } from "../../domain/Errors.js"
-import { type FeedCore, isIndex, type SignedLength } from "./FeedCore.js"
+import { type FeedClosed, NotWritable, StaleWriter } from "../../domain/Errors.js"
+import { type FeedCore, isIndex, type SignedLength, untilClosing } from "./FeedCore.js"
 
 /** A record that is raised by others each time we ask is asked no more often: there is a limit to everything. */
 const MOST_TRIES = 8
 
-/** Claims the log of `next` blocks, which continues the one that is held. */
-export const claimLength = (core: FeedCore, next: number): Effect.Effect<void, NotWritable | StaleWriter> =>
-  core.signedLength === undefined ? Effect.void : claim(core.signedLength, core.tip.length, next)
+/** Claims the log of `next` blocks, which continues the one that is held. Whoever closes the feed does not wait for the record's answer. */
+export const claimLength = (
+  core: FeedCore,
+  next: number
+): Effect.Effect<void, FeedClosed | NotWritable | StaleWriter> =>
+  core.signedLength === undefined
+    ? Effect.void
+    : untilClosing(core, claim(core.signedLength, core.tip.length, next))
 
 const claim: (
   record: SignedLength,
@@ -45,4 +50,4 @@ const unanswered = (cause: unknown): NotWritable =>
 export const unclaimLength = (core: FeedCore, claimed: number): Effect.Effect<void> =>
   core.signedLength === undefined || core.broken !== undefined
     ? Effect.void
-    : Effect.ignore(core.signedLength.compareAndSet(claimed, core.tip.length))
+    : Effect.ignore(untilClosing(core, core.signedLength.compareAndSet(claimed, core.tip.length)))

@@ -280,8 +280,8 @@ const checkOurs = (
       return yield* new CorruptStorage({
         file: "key",
         detail:
-          "nothing that is stored is signed by this key: if it is damaged, or another feed's, give the right one; if all else is " +
-          "damaged, nothing is left to repair, and the feed has to be fetched anew"
+          "nothing that is stored is signed by this key: if it is damaged, or another feed's, give the right one; if it is right, the " +
+          "signatures are damaged, nothing is left that proves the rest, and the feed has to be fetched anew, into another directory"
       })
     }
   })
