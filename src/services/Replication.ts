@@ -212,13 +212,23 @@ export const replicate = (
   connection: Connection,
   options: Options = {}
 ): Effect.Effect<void, ReplicationError> =>
-  replicateOver(feed, options, bytePort(connection, coreOf(feed).crypto, options))
+  replicateOver(feed, options, bytePort(connection, coreOf(feed).crypto, options), (session) =>
+    !session.hasBegun ? Effect.fail(notServed) : Effect.void
+  )
+
+/** As who takes no more connections ends, or who knows no such feed: what nobody served must not look as if it had been fetched. */
+const notServed = new ProtocolError({
+  reason: "ended-early",
+  detail:
+    "the other side ended before it said anything: it does not serve this feed, or takes no more connections"
+})
 
 /** Replicates `feed` over the port that is made for it, and leaves when that is over. */
 const replicateOver = (
   feed: AnyFeed,
   options: Options,
-  makePort: (options: SessionOptions) => Effect.Effect<Port>
+  makePort: (options: SessionOptions) => Effect.Effect<Port>,
+  checkEnd: (session: Session) => Effect.Effect<void, ProtocolError> = () => Effect.void
 ): Effect.Effect<void, ReplicationError> => {
   const core: FeedCore = coreOf(feed)
   return Effect.gen(function* () {
@@ -228,6 +238,7 @@ const replicateOver = (
       Effect.zipRight(session.add(core, peerOptions(feed, options, {})), run(session, options)),
       Effect.sync(() => session.leave())
     )
+    yield* checkEnd(session)
   })
 }
 

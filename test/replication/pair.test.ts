@@ -2,7 +2,7 @@
 import { describe, expect } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Feed, NetworkMemory, Replication } from "../../src/index.js"
-import { bytes, memory, onEachStorage, someBlocks, source } from "../services/harness.js"
+import { bytes, expectFailure, memory, onEachStorage, someBlocks, source } from "../services/harness.js"
 
 const reader = (key: Uint8Array, options: Feed.OpenOptions = {}) =>
   Effect.provide(Feed.open({ key, ...options }), memory)
@@ -24,6 +24,20 @@ const both = (
       )
     })
   )
+
+describe("a connection that nobody serves", () => {
+  onEachStorage("is a failure, not a copy of nothing", () =>
+    Effect.gen(function* () {
+      const to = yield* Feed.open({ key: new Uint8Array(32).fill(7) })
+      for (const live of [false, true]) {
+        const [near, far] = yield* NetworkMemory.pair()
+        const replication = yield* Effect.fork(Replication.replicate(to, far, { live }))
+        yield* near.end
+        yield* expectFailure(Fiber.join(replication), { _tag: "ProtocolError", reason: "ended-early" })
+      }
+    })
+  )
+})
 
 describe("a whole feed", () => {
   for (const count of [0, 1, 2, 100, 3000]) {

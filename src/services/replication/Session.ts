@@ -58,6 +58,8 @@ export class Session {
   /** Whether a frame has come whole since the last tick, and how many bytes; whether somebody is there to take them. */
   heard = false
   came = 0
+  /** Whether any bytes have come at all. */
+  hasBegun = false
   pulling = false
   /** Whether we have nothing more to say, and have said so. */
   ending = false

@@ -35,6 +35,7 @@ export const reading: (session: Session, answer: Answer) => Effect.Effect<void, 
         session.pulling = false
         if (came === undefined) return yield* ended(session)
         session.came += came
+        session.hasBegun ||= came > 0
       }
       yield* handle(session, turn, answer)
       if (port.atBoundary) session.heard = true
@@ -197,11 +198,6 @@ const ended = (session: Session): Effect.Effect<void, SessionError> => {
   const members = [...session.members.values()]
   const doubt = members.find(({ inquiry }) => inquiry.doubt !== undefined)?.inquiry.doubt
   if (doubt !== undefined) return Effect.fail(asSessionError(doubt))
-  // As who takes no more connections ends, or who knows no such feed: what nobody served must not look as if it had been fetched.
-  if (members.length > 0 && session.came === 0) {
-    const detail = "before it said anything: it does not serve this feed, or takes no more connections"
-    return Effect.fail(new ProtocolError({ reason: "ended-early", detail }))
-  }
   const owing = members.some((member) => member.isOwed)
   if (!session.port.atBoundary) {
     return Effect.fail(new ProtocolError({ reason: "ended-early", detail: "in the middle of a frame" }))
