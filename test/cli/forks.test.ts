@@ -82,7 +82,9 @@ it("clone stops at another branch, info shows the fork from then on, and the fee
     fs.readFileSync(path.join(directory, "twin/fork")).reverse()
   ]) {
     fs.writeFileSync(path.join(directory, "a/fork"), bytes)
-    expect((await infoOf("a")).fork).toBeNull()
+    const shown = await finish("info", "--json", "a")
+    expect(JSON.parse(shown.stdout.toString())).toMatchObject({ fork: null })
+    expect(shown.stderr).toBe("hypercore: a/fork is damaged or of another feed: it shows nothing\n")
     expectFailure(
       await finish("append", "a", "more"),
       1,
