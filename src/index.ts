@@ -29,6 +29,8 @@ export { MAX_BLOCK_SIZE } from "./domain/Append.js"
 export { fromHex, toHex } from "./domain/Bytes.js"
 /** A connection's bytes as messages of channels, and back, without I/O: for those who carry them otherwise. */
 export * as Multiplexer from "./domain/Multiplexer.js"
+/** Large arrays, used again: a listener that keeps the block it is shown takes it out of the pool, or copies it. */
+export * as ArrayPool from "./domain/ArrayPool.js"
 /** The messages of the wire. */
 export * as Wire from "./domain/Wire.js"
 export { discoveryKey } from "./domain/Hash.js"

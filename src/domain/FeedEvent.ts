@@ -21,7 +21,7 @@ export type FeedEvent =
 
 /** The bytes that a `Download` or `Upload` tells of. */
 export interface Origin {
-  /** The block, verified. It may share its buffer with others: to be read, and to be copied by who keeps it. */
+  /** The block, verified. Its buffer is shared with others, and used again: to be read at once, and to be copied by who keeps it. */
   readonly block: Uint8Array
   /** Of whom it came, or to whom it went: a peer; `undefined` for a block that was `put` by hand. */
   readonly from: unknown

@@ -9,9 +9,9 @@
  * `FrameReader.read`, which keeps views of it in the frames.
  */
 import { Either } from "effect"
+import { arrays } from "./ArrayPool.js"
 import { concat, empty } from "./Bytes.js"
 import { ProtocolError } from "./Errors.js"
-import { FramePool } from "./FramePool.js"
 import * as Varint from "./Varint.js"
 import * as Wire from "./Wire.js"
 
@@ -105,24 +105,28 @@ export class FrameWriter {
   }
 }
 
-/** A frame: its body is `bytes` from `start` to `end`, of what was read, or of its own when it came in parts. */
+/**
+ * A frame: its body is `bytes` from `start` to `end`, of what was read, or of its own when it came in parts. Of a Data whose value came as an
+ * array by itself that stays `value`, and the body is what is around it.
+ */
 export class Frame {
   constructor(
     readonly channel: number,
     readonly type: number,
     readonly bytes: Uint8Array,
     readonly start: number,
-    readonly end: number
+    readonly end: number,
+    readonly value?: Uint8Array
   ) {}
 
   get size(): number {
-    return this.end - this.start
+    return this.end - this.start + (this.value?.length ?? 0)
   }
 
   /** A view, which costs more than all else of a small frame. */
   get body(): Uint8Array {
-    const { bytes, size, start } = this
-    return new Uint8Array(bytes.buffer, bytes.byteOffset + start, size)
+    const { bytes, end, start } = this
+    return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)
   }
 }
 
@@ -135,7 +139,6 @@ export const SOME_STEPS = 2048
 /** Reads frames from bytes that come in parts of any size. After an error it gives the same error again. */
 export class FrameReader {
   readonly #maxChannels: number
-  readonly #pool = new FramePool()
   #problem: ProtocolError | undefined
   /** The length of the frame that is being read, as far as it came; how many bytes of it came, 0 to 4. */
   #length = 0
@@ -145,6 +148,13 @@ export class FrameReader {
   /** A frame that comes in parts: views of what has come, joined when it is whole. What was only claimed takes nothing. */
   #parts: Array<Uint8Array> = []
   #gatheredSize = 0
+  /** Which of the parts is a whole array by itself, and a large one, if one is; the first that is. */
+  #apart = -1
+  /** The array that is being read; whether somebody else looks at it, too. */
+  #array = empty
+  #isShared = false
+  /** Arrays that were read, but for their parts. */
+  #done: Array<Uint8Array> = []
   #rest = empty
 
   constructor(maxChannels: number = MAX_CHANNELS) {
@@ -176,10 +186,15 @@ export class FrameReader {
   ): Either.Either<ReadonlyArray<Frame>, ProtocolError> {
     const frames: Array<Frame> = []
     let offset = 0
+    if (this.#rest.length === 0) {
+      this.#array = bytes
+      this.#isShared = false
+    }
     for (let step = 0; offset < bytes.length && step < mostSteps && this.#problem === undefined; step++) {
       offset = this.#step(bytes, offset, frames)
     }
     this.#rest = offset < bytes.length ? bytes.subarray(offset) : empty
+    if (offset === bytes.length) this.#endArray()
     return this.#problem === undefined || frames.length > 0
       ? Either.right(frames)
       : Either.left(this.#problem)
@@ -210,32 +225,49 @@ export class FrameReader {
       this.#gather(bytes, offset, bytes.length)
       return bytes.length
     }
-    if (this.#gatheredSize === 0) this.#parse(bytes, offset, end, frames)
-    else {
+    if (this.#gatheredSize === 0) {
+      // Who is done with a block in it must not give back all of it.
+      if (!this.#isShared) arrays.keep(this.#array)
+      this.#isShared = true
+      this.#parse(bytes, offset, end, frames)
+    } else {
       this.#gather(bytes, offset, end)
-      const whole = this.#joined()
+      this.#parseParts(frames)
       this.#parts = []
       this.#gatheredSize = 0
-      this.#parse(whole, 0, this.#length, frames)
+      this.#apart = -1
     }
     this.#inFrame = false
     this.#length = 0
     return end
   }
 
-  /** A frame's block is not looked at any more: see `FramePool`. */
-  recycle(block: Uint8Array): void {
-    this.#pool.give(block)
+  #parseParts(frames: Array<Frame>): void {
+    const head = this.#apart === 1 ? this.#parts[0]! : empty
+    const { buffer, byteOffset, length } = this.#parts[1]!
+    const valueHead = head.length > 0 ? Wire.valueHeadLength(head, length) : 0
+    if (valueHead === 0) {
+      const whole = arrays.take(this.#length)
+      join(this.#parts, whole)
+      this.#parse(whole, 0, this.#length, frames)
+      for (const array of this.#done) arrays.giveWhole(array)
+    } else {
+      for (const array of this.#done) if (array.buffer !== buffer) arrays.giveWhole(array)
+      this.#isShared ||= this.#array.buffer === buffer
+      const around = [head.subarray(0, head.length - valueHead), ...this.#parts.slice(2)]
+      const rest = concat(around)
+      this.#parse(rest, 0, rest.length, frames, new Uint8Array(buffer, byteOffset, length))
+    }
+    this.#done = []
   }
 
-  #joined(): Uint8Array {
-    const whole = this.#pool.take(this.#length)
-    let offset = 0
-    for (const part of this.#parts) {
-      whole.set(part, offset)
-      offset += part.length
-    }
-    return whole
+  /** All of the array was read: it is used again as soon as nobody looks at it. */
+  #endArray(): void {
+    const array = this.#array
+    this.#array = empty
+    if (this.#isShared) return
+    if (this.#gatheredSize === 0) arrays.giveWhole(array)
+    else if (array.length >= OWN_ARRAY) this.#done.push(array)
   }
 
   #readLength(bytes: Uint8Array, from: number): number {
@@ -262,11 +294,15 @@ export class FrameReader {
   #gather(bytes: Uint8Array, from: number, to: number): void {
     // Bytes that come one by one must not each keep an array.
     if (this.#parts.length === MOST_PARTS) joinLast(this.#parts)
+    const isWhole = bytes === this.#array && from === 0 && to === bytes.length
+    if (this.#apart < 0 && isWhole && to >= OWN_ARRAY && !arrays.isPart(bytes)) {
+      this.#apart = this.#parts.length
+    }
     this.#parts.push(bytes.subarray(from, to))
     this.#gatheredSize += to - from
   }
 
-  #parse(bytes: Uint8Array, start: number, end: number, frames: Array<Frame>): void {
+  #parse(bytes: Uint8Array, start: number, end: number, frames: Array<Frame>, value?: Uint8Array): void {
     if (end - start < 2) return
     const reader = new Varint.Reader(bytes, start, end)
     const header = reader.varint()
@@ -276,11 +312,19 @@ export class FrameReader {
     if (channel >= this.#maxChannels) {
       return this.#fail("too-many", "channel", `channel ${channel} of at most ${this.#maxChannels}`)
     }
-    frames.push(new Frame(channel, type, bytes, reader.offset, end))
+    frames.push(new Frame(channel, type, bytes, reader.offset, end, value))
   }
 
   #fail(reason: ProtocolError["reason"], about: ProtocolError["about"], detail: string): void {
     this.#problem = new ProtocolError({ reason, about, detail })
+  }
+}
+
+const join = (parts: ReadonlyArray<Uint8Array>, whole: Uint8Array): void => {
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
   }
 }
 

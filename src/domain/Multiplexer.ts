@@ -60,9 +60,10 @@ const MOST_EARLY_BYTES = 1024 * 1024
 
 /** Frames, and bytes of them, that are decoded at a time: what one message makes us do may be a thousand times what it is to read it. */
 const SOME_FRAMES = 128
-const SOME_BYTES = 65_536
-/** Arrays that are looked at for the next frame at a time, `SOME_STEPS` of each at most. */
-const SOME_PARTS = 16
+const SOME_BYTES = 256 * 1024
+/** Arrays that are decrypted and looked at for frames at a time, `SOME_STEPS` of each at most, and bytes of these. */
+const SOME_PARTS = 64
+const SOME_PART_BYTES = 1024 * 1024
 
 type Result = Either.Either<ReadonlyArray<Event>, ProtocolError>
 
@@ -185,17 +186,9 @@ export class Multiplexer {
     this.#kept.push(bytes)
   }
 
-  /**
-   * A block that came in a message is not looked at any more, by anyone: its memory is used again. Nothing else of a message with a large
-   * block shares it.
-   */
-  recycle(block: Uint8Array): void {
-    this.#reader.recycle(block)
-  }
-
   /** Whether `more` has something to give. */
   get hasMore(): boolean {
-    if (this.#problem !== undefined) return true
+    if (this.#problem !== undefined || this.#reader.problem !== undefined) return true
     if (this.isHeld) return false
     return (
       this.#nextFrame < this.#frames.length ||
@@ -223,43 +216,49 @@ export class Multiplexer {
   }
 
   #readSome(events: Array<Event>): ProtocolError | undefined {
-    if (this.#nextFrame === this.#frames.length) {
-      const problem = this.#readFrames(events)
-      if (problem !== undefined) return problem
-    }
     let bytes = 0
-    const end = this.#nextFrame + SOME_FRAMES
-    while (this.#nextFrame < this.#frames.length) {
-      if (this.#nextFrame === end || bytes >= SOME_BYTES) return undefined
-      const frame = this.#frames[this.#nextFrame++]!
+    let parts = 0
+    let partBytes = 0
+    for (let count = 0; count < SOME_FRAMES && bytes < SOME_BYTES;) {
+      const frame = this.#frames[this.#nextFrame]
+      if (frame === undefined) {
+        this.#frames = []
+        this.#nextFrame = 0
+        if (this.#reader.problem !== undefined) return this.#reader.problem
+        if (parts === SOME_PARTS || partBytes >= SOME_PART_BYTES) return undefined
+        const next = this.#nextBytes()
+        if (next === undefined) return undefined
+        parts++
+        partBytes += next.length
+        // The first frame becomes an event at once: those after it are encrypted.
+        if (this.#theirs === undefined) return this.#readFirst(next, events)
+        const problem = this.#readFrames(next)
+        if (problem !== undefined) return problem
+        continue
+      }
+      this.#nextFrame++
+      count++
       bytes += frame.size
       const problem = this.#frame(frame, events)
       if (problem !== undefined) return problem
       if (frame.type === Wire.TYPE.Feed) return undefined
     }
-    this.#frames = []
-    this.#nextFrame = 0
-    return this.#reader.problem
+    return undefined
   }
 
-  /** Reads the next bytes into frames; the first frame becomes an event at once, as those after it are encrypted. */
-  #readFrames(events: Array<Event>): ProtocolError | undefined {
-    // A frame may come in any number of parts.
-    for (let part = 0; part < SOME_PARTS && this.#frames.length === 0; part++) {
-      let bytes = this.#reader.rest
-      if (bytes.length === 0) {
-        const next = this.#takeKept()
-        if (next === undefined) return undefined
-        if (this.#theirs === undefined) return this.#readFirst(next, events)
-        const problem = this.options.encrypt ? this.#decryptNext(next) : undefined
-        if (problem !== undefined) return problem
-        bytes = next
-      }
-      const frames = this.#reader.read(bytes, SOME_STEPS)
-      if (Either.isLeft(frames)) return frames.left
-      this.#frames = frames.right
-      this.#nextFrame = 0
-    }
+  /** What is to be read next: what the reader left, or the next array that has come. */
+  #nextBytes(): Uint8Array | undefined {
+    const { rest } = this.#reader
+    return rest.length > 0 ? rest : this.#takeKept()
+  }
+
+  #readFrames(bytes: Uint8Array): ProtocolError | undefined {
+    const isNew = this.#reader.rest.length === 0
+    const problem = isNew && this.options.encrypt ? this.#decryptNext(bytes) : undefined
+    if (problem !== undefined) return problem
+    const frames = this.#reader.read(bytes, SOME_STEPS)
+    if (Either.isLeft(frames)) return frames.left
+    this.#frames = frames.right
     return undefined
   }
 
@@ -340,8 +339,9 @@ export class Multiplexer {
 
   /** What is kept for long must not keep all that it came with. */
   #decode(frame: Frame, isKept: boolean) {
-    const { bytes, end, size, start, type } = frame
-    return isKept ? Wire.decode(type, bytes.slice(start, end), 0, size) : Wire.decode(type, bytes, start, end)
+    const { bytes, end, start, type, value } = frame
+    if (!isKept) return Wire.decode(type, bytes, start, end, value)
+    return Wire.decode(type, bytes.slice(start, end), 0, end - start, value?.slice())
   }
 
   #opening(id: number, feed: Wire.Feed, events: Array<Event>): ProtocolError | undefined {

@@ -44,6 +44,10 @@ export const NONCE_SIZE = 24
 
 /** What one message can make us hold. */
 export const MAX_NODES = 4096
+/** The tags of a Data's index and value. */
+const INDEX_TAG = (1 << 3) | 0
+const VALUE_TAG = (2 << 3) | 2
+
 /** Bytes of a Data from which on its block is large. */
 const LARGE = 4096
 export const MAX_EXTENSIONS = 256
@@ -272,6 +276,19 @@ export const encodeDataHead = (message: Data, out: Uint8Array, offset: number): 
   return message.value === undefined ? at : writeBytesHead(2, message.value.length, out, at)
 }
 
+/**
+ * How many of the last bytes of `head`, a Data's frame up to its value, speak of the value: its tag and its length, which is `length`. 0 when
+ * `head` is anything else than a header, an index and these.
+ */
+export const valueHeadLength = (head: Uint8Array, length: number): number => {
+  const reader = new Varint.Reader(head, 0, head.length)
+  if ((reader.varint() & 15) !== TYPE.Data) return 0
+  if (reader.varint() !== INDEX_TAG || reader.varint() < 0) return 0
+  const { offset } = reader
+  if (reader.varint() !== VALUE_TAG || reader.varint() !== length || reader.offset < head.length) return 0
+  return head.length - offset
+}
+
 /** What follows the value. */
 export const encodeDataTail = (message: Data, out: Uint8Array, offset: number): number => {
   let at = offset
@@ -286,20 +303,27 @@ export const encodeDataTail = (message: Data, out: Uint8Array, offset: number): 
 
 /**
  * The message of type `type` in `bytes`, from `start` to `end`; `undefined` for one to ignore: of a type that means nothing, or an
- * Extension without bytes. Fields that we do not know are skipped; of a field given twice the last one counts.
+ * Extension without bytes. Fields that we do not know are skipped; of a field given twice the last one counts. A `value` is that of a Data,
+ * come apart from the rest.
  */
 export const decode = (
   type: number,
   bytes: Uint8Array,
   start: number,
-  end: number
+  end: number,
+  value?: Uint8Array
 ): Either.Either<Message | undefined, ProtocolError> => {
   const fields = new FieldReader(bytes, start, end)
-  const message = decodeAs(type, fields, start === end)
+  const message = decodeAs(type, fields, start === end, value)
   return fields.problem === undefined ? Either.right(message) : Either.left(fields.problem)
 }
 
-const decodeAs = (type: number, fields: FieldReader, isEmpty: boolean): Message | undefined => {
+const decodeAs = (
+  type: number,
+  fields: FieldReader,
+  isEmpty: boolean,
+  apart: Uint8Array | undefined
+): Message | undefined => {
   switch (type) {
     case TYPE.Feed:
       return decodeFeed(fields)
@@ -328,7 +352,7 @@ const decodeAs = (type: number, fields: FieldReader, isEmpty: boolean): Message 
       return { _tag: "Cancel", index, bytes, hash }
     }
     case TYPE.Data:
-      return decodeData(fields)
+      return decodeData(fields, apart)
     case TYPE.Extension:
       return isEmpty ? undefined : { _tag: "Extension", id: fields.varint(), payload: fields.rest() }
     default:
@@ -435,9 +459,9 @@ const decodeRequest = (fields: FieldReader): Request => {
   return { _tag: "Request", index, bytes, hash, nodes }
 }
 
-const decodeData = (fields: FieldReader): Data => {
+const decodeData = (fields: FieldReader, apart: Uint8Array | undefined): Data => {
   let index = MISSING
-  let value: Uint8Array | undefined
+  let value = apart
   let signature: Uint8Array | undefined
   const nodes: Array<TreeNode> = []
   const copies = fields.size >= LARGE

@@ -6,6 +6,7 @@
  */
 import { type Duration, Layer } from "effect"
 import * as net from "node:net"
+import { arrays } from "../domain/ArrayPool.js"
 import { type Address, Network, type NetworkService } from "../services/Network.js"
 import { establish } from "./network/establish.js"
 import { faultOf } from "./network/Fault.js"
@@ -27,6 +28,10 @@ export interface NetworkTcpOptions {
 
 const BUFFER_SIZE = 1024 * 1024
 
+/** Where a socket reads to; and arrays that are sent from where they are, and given back then. */
+const LARGE = 4096
+const READ_SIZE = 64 * 1024
+
 class TcpConnection extends SocketDuplex {
   constructor(
     socket: net.Socket,
@@ -45,7 +50,12 @@ class TcpConnection extends SocketDuplex {
   }
 
   protected write(array: Uint8Array): void {
-    this.socket.write(array)
+    if (array.length < LARGE) this.socket.write(array)
+    else {
+      this.socket.write(array, (error) => {
+        if (error === undefined || error === null) arrays.giveWhole(array)
+      })
+    }
   }
 
   protected finish(): void {
@@ -73,11 +83,14 @@ const connect = (address: Address, { bufferSize = BUFFER_SIZE, connectTimeout }:
   const { host = "localhost", port } = address
   const name = nameOf(host, port)
   return establish(name, connectTimeout, (succeed, fail) => {
-    const socket = new net.Socket({ allowHalfOpen: true, ...marks(bufferSize) }).setNoDelay(true)
+    let connection: TcpConnection | undefined
+    const reads = pooledReads((array) => connection?.received(array))
+    const socket = new net.Socket({ allowHalfOpen: true, ...reads, ...marks(bufferSize) }).setNoDelay(true)
     socket.once("error", fail)
     socket.once("connect", () => {
       socket.off("error", fail)
-      succeed(new TcpConnection(socket, name, bufferSize))
+      connection = new TcpConnection(socket, name, bufferSize)
+      succeed(connection)
     })
     try {
       socket.connect({ host, port })
@@ -87,6 +100,29 @@ const connect = (address: Address, { bufferSize = BUFFER_SIZE, connectTimeout }:
     }
     return () => socket.destroy()
   })
+}
+
+/**
+ * Has a socket read into arrays of the pool. One that was not filled is read into again: what it got is copied, so that few bytes do not
+ * keep many.
+ */
+const pooledReads = (received: (array: Uint8Array) => void): { readonly onread: net.OnReadOpts } => {
+  let next = arrays.take(READ_SIZE)
+  const callback = (length: number, buffer: Uint8Array): boolean => {
+    if (length < buffer.length) received(copy(buffer, length))
+    else {
+      next = arrays.take(READ_SIZE)
+      received(buffer)
+    }
+    return true
+  }
+  return { onread: { buffer: () => next, callback } }
+}
+
+const copy = (bytes: Uint8Array, length: number): Uint8Array => {
+  const taken = arrays.take(length)
+  taken.set(bytes.subarray(0, length))
+  return taken
 }
 
 /** Not in the types of a socket's options, though it takes them, as every stream does. */

@@ -147,8 +147,8 @@ const readAll = (directory: FeedDirectory, ranges: ReadonlyArray<Read>) =>
     const step = (): boolean => {
       let moved = 0
       while (results.length < ranges.length && moved < TURN_BYTES) {
-        const { file, offset, length } = ranges[results.length]!
-        const bytes = directory.file(file).read(offset, length)
+        const { file, into, length, offset } = ranges[results.length]!
+        const bytes = directory.file(file).read(offset, length, into)
         results.push(bytes)
         moved += Math.max(bytes.length, 1)
       }

@@ -14,6 +14,8 @@ export interface Read {
   readonly file: FileName
   readonly offset: number
   readonly length: number
+  /** Where the bytes may go, `length` of them at least: nobody else's. A layer that does not care gives a fresh array all the same. */
+  readonly into?: Uint8Array | undefined
 }
 
 /** One feed's files, open. A file comes to be when it is first written. */
@@ -27,7 +29,7 @@ export interface FeedFiles {
   /**
    * Reads each range, in order. A range that reaches past the end comes back short (a missing file reads as empty),
    * and no other: a feed asks again for one that ends before its file, then fails.
-   * The arrays are fresh and the caller's. Ranges of one call see every write that completed before it.
+   * The arrays are the caller's, and fresh, but for those of a range with `into`, which may be views of that. Ranges of one call see every write that completed before it.
    */
   readonly read: (ranges: ReadonlyArray<Read>) => Effect.Effect<ReadonlyArray<Uint8Array>, StorageError>
 

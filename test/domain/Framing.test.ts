@@ -184,7 +184,7 @@ describe("FrameWriter", () => {
       expect(writer.size).toBe(MAX_FRAME_SIZE + 4)
       expect(writer.message(0, make(most + 1))).toBe(false)
       const reader = new FrameReader()
-      const frames = writer.take().flatMap((part) => Either.getOrThrow(reader.read(part)))
+      const frames = Either.getOrThrow(reader.read(concat(writer.take())))
       expect(frames.map(({ body }) => body.length)).toEqual([MAX_FRAME_SIZE - 1])
       expect(reader.atBoundary).toBe(true)
     }
@@ -253,6 +253,80 @@ describe("FrameReader", () => {
     part.fill(0xff)
     expect(frames.map(plain)).toEqual(["0/1 ffff", "20/2 ffffff"])
     expect(last).toEqual(["0/3 0607"])
+  })
+
+  describe("a large value that comes as an array by itself", () => {
+    /** As text: a deep comparison of large arrays takes seconds. */
+    const decoded = (frames: ReadonlyArray<Frame>) =>
+      frames.map(({ bytes, end, start, type, value }) =>
+        JSON.stringify(Either.getOrThrow(Wire.decode(type, bytes, start, end, value)), (_, given: unknown) =>
+          given instanceof Uint8Array ? Buffer.from(given).toString("base64") : given
+        )
+      )
+    const large = fc
+      .record({ size: fc.integer({ min: 4000, max: 9000 }), seed: fc.nat(99) })
+      .map(({ seed, size }) => pseudoRandomBytes(size, seed))
+    const some = fc.record({
+      channel: fc.nat({ max: 20 }),
+      message: fc.oneof(
+        message,
+        large.map((value) => data(value)),
+        large.map((value) => data(value, { nodes: [], signature: undefined }))
+      )
+    })
+
+    it("stays where it is; and says what it says in one part", () => {
+      fc.assert(
+        fc.property(fc.array(some, { maxLength: 12 }), (messages) => {
+          const writer = new FrameWriter()
+          for (const { channel, message } of messages) writer.message(channel, message)
+          const parts = writer.take()
+          const values = messages.flatMap(({ message }) =>
+            message._tag === "Data" && message.value !== undefined && message.value.length >= 4096
+              ? [message.value.buffer]
+              : []
+          )
+          const apart = new FrameReader()
+          const frames = parts.flatMap((part) => Either.getOrThrow(apart.read(part)))
+          expect(frames.flatMap(({ value }) => (value === undefined ? [] : [value.buffer]))).toEqual(values)
+          expect(apart.atBoundary).toBe(true)
+          const whole = Either.getOrThrow(new FrameReader().read(concat(parts)))
+          expect(decoded(frames)).toEqual(decoded(whole))
+        })
+      )
+    })
+
+    const value = pseudoRandomBytes(5000, 3)
+    const length = varint(value.length)
+    const of = (...body: ReadonlyArray<Uint8Array>) => frame(0, 9, concat(body))
+    const [index, tag] = [bytesOf("08 07"), bytesOf("12")]
+
+    for (const [about, whole] of [
+      ["comes before the index", of(tag, length, value, index)],
+      ["follows another", of(index, tag, bytesOf("01 ff"), tag, length, value)],
+      ["is none, but the bytes of a field unknown", of(index, bytesOf("7a"), length, value)],
+      ["is that of another message", frame(0, 3, concat([index, bytesOf("1a"), length, value]))],
+      ["is shorter than its field", of(index, tag, varint(5001), value, bytesOf("ff"))],
+      ["is the first of two", of(index, tag, length, value, tag, bytesOf("01 ff"))]
+    ] as const) {
+      it(`says the same in one part and in three, where it ${about}`, () => {
+        const from = Buffer.from(whole).indexOf(value)
+        const ends = [0, from, from + value.length, whole.length]
+        const parts = ends.slice(1).map((end, i) => whole.slice(ends[i], end))
+        const reader = new FrameReader()
+        const frames = parts.flatMap((part) => Either.getOrThrow(reader.read(part)))
+        expect(reader.atBoundary).toBe(true)
+        expect(decoded(frames)).toEqual(decoded(Either.getOrThrow(new FrameReader().read(whole))))
+      })
+    }
+
+    it("is no Buffer, though it came as one", () => {
+      const parts = [Buffer.from(of(index, tag, length, value).slice(0, -5000)), Buffer.from(value)]
+      const reader = new FrameReader()
+      const [one] = parts.flatMap((part) => Either.getOrThrow(reader.read(part)))
+      expect(Buffer.isBuffer(one!.value)).toBe(false)
+      expect(one!.value).toEqual(value)
+    })
   })
 
   it("a Buffer's bodies are plain arrays", () => {

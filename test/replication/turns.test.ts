@@ -58,7 +58,7 @@ const floods: ReadonlyArray<Flood> = [
   {
     about: "frames that mean nothing",
     victim: "author",
-    does: (hostile) => hostile.raw(...times(2000, () => frame(0, 12, new Uint8Array(60))))
+    does: (hostile) => hostile.raw(...times(16_000, () => frame(0, 12, new Uint8Array(60))))
   },
   { about: "Info", victim: "author", does: says(20_000, (i) => info(i % 2 === 0)) },
   { about: "Have of everything", victim: "reader", does: says(20_000, () => have(0, 2 ** 46)) },

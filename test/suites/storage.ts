@@ -318,6 +318,22 @@ export const storageSuite = (
         }
       }))
 
+    test("into an array that is given, or not: as much of it as there is, and nothing around it", (files) =>
+      Effect.gen(function* () {
+        yield* files.write([{ file: "data", offset: 0, parts: [bytes(1, 2, 3, 4, 5)] }])
+        const whole = new Uint8Array(16).fill(9)
+        const [outer, inner] = [whole.subarray(2, 8), whole.subarray(9, 11)]
+        const read = yield* files.read([
+          { file: "data", offset: 0, length: 4, into: outer },
+          { file: "data", offset: 3, length: 2, into: inner },
+          { file: "data", offset: 4, length: 3, into: new Uint8Array(3) }
+        ])
+        expect(read.map(list)).toEqual([[1, 2, 3, 4], [4, 5], [5]])
+        const isUsed = read[0]!.buffer === whole.buffer
+        const after = isUsed ? [9, 9, 1, 2, 3, 4, 9, 9, 9, 4, 5, 9, 9, 9, 9, 9] : Array.from(whole, () => 9)
+        expect(list(whole)).toEqual(after)
+      }))
+
     test("run again, it reads again", (files) =>
       Effect.gen(function* () {
         const read = readOne(files, "data", 0, 4)

@@ -4,7 +4,7 @@
  */
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { EventEmitter } from "node:events"
-import type { Feed, FeedEvent, Origin, Replication } from "../../index.js"
+import { ArrayPool, type Feed, type FeedEvent, type Origin, type Replication } from "../../index.js"
 import { type Callback, orPromise, type Told } from "../callback.js"
 import { type Codec, toCodec } from "../codecs.js"
 import { discoveryKeyOf, legacyCrypto, randomBytes } from "../crypto.js"
@@ -36,6 +36,12 @@ const bytesOf = (bytes: Uint8Array | string | null | undefined): Buffer | null =
 /** A key as it is printed: by its ends. */
 const shortHex = (bytes: Buffer | null): string =>
   bytes === null ? "null" : `${bytes.toString("hex", 0, 3)}..${bytes.toString("hex", bytes.length - 1)}`
+
+/** A block that the program may keep. */
+const kept = (block: Uint8Array): Buffer => {
+  ArrayPool.arrays.keep(block)
+  return toBuffer(block)
+}
 
 const isKeyOrNone = (key: unknown): boolean =>
   key === undefined || key === null || typeof key === "string" || key instanceof Uint8Array
@@ -265,10 +271,13 @@ export class FeedBase extends EventEmitter {
         return this.tell("append")
       case "Download":
         this.#count("downloaded", event.size)
-        return this.tell("download", event.index, toBuffer(origin!.block), this.#peerOf(origin!.from))
+        if (this.listenerCount("download") === 0) return
+        return this.tell("download", event.index, kept(origin!.block), this.#peerOf(origin!.from))
       case "Upload":
         this.#count("uploaded", event.size)
-        return this.tell("upload", event.index, toBuffer(origin!.block), this.#peerOf(origin!.from))
+        if (this.listenerCount("upload") === 0) return
+        // It is encrypted where it is.
+        return this.tell("upload", event.index, Buffer.from(origin!.block), this.#peerOf(origin!.from))
       case "Clear":
         return this.tell("clear", event.start, event.end)
       case "Sync":

@@ -23,7 +23,6 @@ export interface ChannelHost {
   readonly stream: Protocol
   /** Whether the stream is below its high water mark. */
   send(channel: Multiplexer.Channel, message: Wire.Message): boolean
-  recycle(value: Uint8Array): void
   /** Takes the channel out of the stream's `feeds`. */
   remove(channel: Channel): void
 }
@@ -105,11 +104,6 @@ export class Channel extends EventEmitter<ChannelEvents> implements ProtocolChan
   /** Sends a message as it is. The value of a Data is the channel's from then on. */
   send(message: Wire.Message): boolean {
     return this.#host.send(this.#wire, message)
-  }
-
-  /** The value of a Data that a `DirectPeer` took is not looked at any more: its memory is used again. */
-  recycle(value: Uint8Array): void {
-    this.#host.recycle(value)
   }
 
   destroy(error?: Error): void {

@@ -204,7 +204,6 @@ export class ProtocolStream extends Duplex implements Protocol {
         this.destroy(tooLarge())
         return false
       },
-      recycle: (value) => this.#multiplexer.recycle(value),
       remove: (channel) => this.#remove(channel)
     }
   }

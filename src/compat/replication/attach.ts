@@ -7,7 +7,6 @@ import { Replication, type Wire } from "../../index.js"
 import { fork } from "../fork.js"
 import { ofCause } from "../LegacyError.js"
 import type * as Protocol from "../protocol.js"
-import { Channel } from "../protocol/Channel.js"
 import { drained } from "./drained.js"
 import type { LegacyPeer } from "./LegacyPeer.js"
 import { unrefClock } from "./UnrefClock.js"
@@ -95,7 +94,6 @@ const messagesOf = (
   remote: "a protocol stream",
   pull: peer.inbox.pull,
   send: (message) => peer.send(message),
-  recycle: channel instanceof Channel ? (block) => channel.recycle(block) : undefined,
   drained: Effect.suspend(() => drained(stream)),
   end: Effect.sync(() => channel.close()),
   // The channel's end would be the stream's, which could not be destroyed with the error any more.

@@ -52,7 +52,7 @@ export abstract class SocketDuplex extends Duplex {
   protected abstract pause(): void
 
   /** The socket has read something. */
-  protected received(array: Uint8Array): void {
+  received(array: Uint8Array): void {
     this.arrived(array)
     arrivedSinceTurn += array.length
     arrivalTurn ??= setImmediate(goOn)

@@ -97,17 +97,18 @@ export class PositionalFile {
     return fd === undefined ? 0 : fs.fstatSync(fd).size
   }
 
-  read(offset: number, length: number): Uint8Array {
+  /** The bytes are in `into`, if that is given, from its start on. */
+  read(offset: number, length: number, into?: Uint8Array): Uint8Array {
     const fd = this.#readable()
     // A negative length would take back memory that was given away.
     if (fd === undefined || length <= 0) return empty
     const wanted =
       length <= TRUSTED_LENGTH ? length : Math.max(0, Math.min(length, fs.fstatSync(fd).size - offset))
-    const bytes = allocate(wanted)
+    const bytes = into?.subarray(0, wanted) ?? allocate(wanted)
     let filled = 0
     while (filled < wanted) {
       const count = fs.readSync(fd, bytes, filled, wanted - filled, offset + filled)
-      if (count === 0) return bytes.slice(0, filled)
+      if (count === 0) return into === undefined ? bytes.slice(0, filled) : bytes.subarray(0, filled)
       filled += count
     }
     return bytes

@@ -1,12 +1,14 @@
 /** Reading held blocks: from the tree's sizes to byte extents, then one read of `data`. */
 import { Effect, Either } from "effect"
 import { MAX_BLOCK_SIZE } from "../../domain/Append.js"
+import { arrays } from "../../domain/ArrayPool.js"
 import { empty, equals, isBlank, readUint64 } from "../../domain/Bytes.js"
 import { CorruptStorage, type StorageError } from "../../domain/Errors.js"
 import * as FlatTree from "../../domain/FlatTree.js"
 import * as Hash from "../../domain/Hash.js"
 import { ENTRY_SIZE, HASH_SIZE } from "../../domain/Node.js"
 import type { Extent, KnownSizes } from "../../domain/Offsets.js"
+import type { Read } from "../Storage.js"
 import type { FeedCore } from "./FeedCore.js"
 import { readEntries, readNodes } from "./readNodes.js"
 
@@ -92,15 +94,22 @@ export interface Run {
   readonly hashes: ReadonlyArray<Uint8Array>
 }
 
+/** How blocks are read: all as views of one array; or, where all are large, each in an array of the pool. */
+export type Arrays = "together" | "pooled"
+
+/** From this size on a block is worth an array. */
+const LARGE = 4096
+
 /**
  * Reads held blocks from `start` on, not past `end`, as many as fit in `bytes` (at least one), in one read of `tree` and
- * one of `data`. The blocks are views of one buffer. Blocks that cannot be read whole come back short.
+ * one of `data`. Blocks that cannot be read whole come back short.
  */
 export const readRun = (
   core: FeedCore,
   start: number,
   end: number,
-  bytes: number
+  bytes: number,
+  how: Arrays = "together"
 ): Effect.Effect<Run, StorageError | CorruptStorage> =>
   Effect.gen(function* () {
     const extent = yield* extentOf(core, start)
@@ -109,10 +118,29 @@ export const readRun = (
     }
     const entries = yield* readEntries(core.files, FlatTree.leaf(start), FlatTree.leaf(end - 1))
     const sizes = yield* leafSizes(entries, start, end, bytes)
+    const hashes = hashesOf(sizes, entries)
+    if (how === "pooled" && sizes.every((size) => size >= LARGE && size <= MAX_BLOCK_SIZE)) {
+      const blocks = yield* readPooled(core, extent.offset, sizes)
+      return { start, sizes, blocks, hashes }
+    }
     const total = sizes.reduce((sum, size) => sum + size, 0)
     const [data] = yield* readData(core, extent.offset, total)
-    return cut(start, sizes, data!, entries)
+    return { start, sizes, blocks: cut(sizes, data!), hashes }
   })
+
+const readPooled = (core: FeedCore, start: number, sizes: ReadonlyArray<number>) => {
+  const taken = sizes.map((size) => arrays.take(size))
+  let offset = start
+  const ranges = taken.map((into): Read => {
+    const range = { file: "data", offset, length: into.length, into } as const
+    offset += into.length
+    return range
+  })
+  return Effect.map(core.files.read(ranges), (read) => {
+    for (const [i, into] of taken.entries()) if (read[i]!.buffer !== into.buffer) arrays.give(into)
+    return read
+  })
+}
 
 /** Sizes of the blocks from `start` on, by their leaves in `entries`, until `bytes` are reached. */
 const leafSizes = (
@@ -138,17 +166,13 @@ const leafSizes = (
   return Either.right(sizes)
 }
 
-const cut = (start: number, sizes: ReadonlyArray<number>, data: Uint8Array, entries: Uint8Array): Run => {
-  const blocks: Array<Uint8Array> = []
-  const hashes: Array<Uint8Array> = []
+const cut = (sizes: ReadonlyArray<number>, data: Uint8Array): ReadonlyArray<Uint8Array> => {
   let offset = 0
-  for (let i = 0; i < sizes.length; i++) {
-    blocks.push(data.subarray(offset, offset + sizes[i]!))
-    offset += sizes[i]!
-    hashes.push(entries.subarray(2 * ENTRY_SIZE * i, 2 * ENTRY_SIZE * i + HASH_SIZE))
-  }
-  return { start, sizes, blocks, hashes }
+  return sizes.map((size) => data.subarray(offset, (offset += size)))
 }
+
+const hashesOf = (sizes: ReadonlyArray<number>, entries: Uint8Array): ReadonlyArray<Uint8Array> =>
+  sizes.map((_, i) => entries.subarray(2 * ENTRY_SIZE * i, 2 * ENTRY_SIZE * i + HASH_SIZE))
 
 /** Whether block `i` of a run is what `readBlock` would give. */
 const isSound = (core: FeedCore, run: Run, i: number): boolean =>

@@ -33,7 +33,8 @@ interface Planned {
 }
 
 /**
- * Answers what is asked, in that order, as far as may be read in one go: until the blocks come to `mostBytes`, say (at least one is answered). The arrays are the caller's.
+ * Answers what is asked, in that order, as far as may be read in one go: until the blocks come to `mostBytes`, say (at least one is answered). The arrays are the caller's,
+ * large ones of the pool.
  * A block whose stored bytes are lost counts as missing.
  */
 export const serve: (
@@ -137,4 +138,4 @@ const readBlocks = Effect.fnUntraced(function* (
 })
 
 const readChecked = (core: FeedCore, start: number, end: number, bytes: number) =>
-  Effect.flatMap(readRun(core, start, end, bytes), (run) => checkRun(core, run))
+  Effect.flatMap(readRun(core, start, end, bytes, "pooled"), (run) => checkRun(core, run))

@@ -62,10 +62,6 @@ export class BytePort implements Port {
     return this.#multiplexer.more()
   }
 
-  recycle(block: Uint8Array): void {
-    this.#multiplexer.recycle(block)
-  }
-
   readonly pull: Effect.Effect<number | undefined, NetworkError> = Effect.suspend(() =>
     Effect.map(this.connection.pull, (arrays) => {
       if (arrays.length === 0) return undefined

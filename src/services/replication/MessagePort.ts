@@ -19,8 +19,6 @@ export interface MessageChannel {
   readonly pull: Effect.Effect<ReadonlyArray<Wire.Message>, NetworkError>
   /** Sends a message; false when no frame can carry it. What it is given is the channel's from then on. */
   readonly send: (message: Wire.Message) => boolean
-  /** A block that came is not looked at any more: its memory may be used again. */
-  readonly recycle?: ((block: Uint8Array) => void) | undefined
   /** Ends when more may be sent: that is back-pressure. Interrupting it ends the wait. */
   readonly drained: Effect.Effect<void, NetworkError>
   /** Ends the channel from our side: we have nothing more to say. */
@@ -77,10 +75,6 @@ export class MessagePort implements Port {
     const events = this.#events
     this.#events = []
     return Either.right(events)
-  }
-
-  recycle(block: Uint8Array): void {
-    this.messages.recycle?.(block)
   }
 
   readonly pull: Effect.Effect<number | undefined, NetworkError> = Effect.suspend(() =>

@@ -40,8 +40,6 @@ export interface Port {
   readonly pull: Effect.Effect<number | undefined, NetworkError>
   /** Some of what came. */
   readonly more: () => Either.Either<ReadonlyArray<Event>, ProtocolError>
-  /** A block that came is not looked at any more, by anyone: its memory may be used again. */
-  readonly recycle: (block: Uint8Array) => void
   /** Sends what was written, and ends when more can be taken. After `end` it goes nowhere. */
   readonly push: Effect.Effect<void, NetworkError>
   /** Says that nothing follows. */

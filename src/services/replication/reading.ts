@@ -1,5 +1,6 @@
 /** reading: bytes that arrive, decoded, handled and stored, a batch at a time. */
 import { Clock, Effect, Either } from "effect"
+import { arrays } from "../../domain/ArrayPool.js"
 import { type FeedClosed, type NetworkError, ProtocolError } from "../../domain/Errors.js"
 import type { Channel } from "../../domain/Multiplexer.js"
 import type { Claim } from "../../domain/Proof.js"
@@ -127,11 +128,13 @@ const takeBatch = (member: Member, claims: ReadonlyArray<Claim>, next: number) =
   return { claims: batch, next: end }
 }
 
-/** What is stored is looked at no more, unless a hook or a listener was shown it, and kept it. */
+/**
+ * What is stored is looked at no more, unless a hook was shown it, and kept it. A listener knows that it may not. Nothing else of a message
+ * with a large block shares its array.
+ */
 const recycle = (member: Member, claims: ReadonlyArray<Claim>): void => {
-  const { core, host } = member
-  if (core.onwrite !== undefined || core.originListeners > 0) return
-  for (const { block } of claims) if (block !== undefined) host.port.recycle(block)
+  if (member.core.onwrite !== undefined) return
+  for (const { block } of claims) if (block !== undefined) arrays.give(block)
 }
 
 /** Acknowledges the blocks that are stored now, where that is wanted. */

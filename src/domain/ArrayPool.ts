@@ -1,0 +1,62 @@
+/**
+ * Large arrays, used again. A connection that carries large blocks needs some thousand arrays a second, to read them into and to join their
+ * frames in: made anew, each takes fresh memory from the system, and V8 collects all of its heap to give it back.
+ *
+ * An array has one owner, and goes with the block in it: from who read it to the connection that sends it, in one process to who receives
+ * it. The last one gives it back, when nobody looks at any of it any more; what is not given back is garbage, as ever.
+ */
+
+/** Smaller ones cost less than their accounting. */
+const LEAST = 4096
+/** Frames differ by some nodes of a proof: they share arrays whose sizes are multiples of this. */
+const STEP = 4096
+/** Bytes that are kept for later, at most. */
+const MOST_KEPT = 8 * 1024 * 1024
+
+export class ArrayPool {
+  readonly #kept = new Map<number, Array<ArrayBuffer>>()
+  /** How many bytes of each were asked for. */
+  readonly #lent = new WeakMap<ArrayBufferLike, number>()
+  #keptBytes = 0
+
+  /** An array of `size` bytes, which hold anything. */
+  take(size: number): Uint8Array {
+    if (size < LEAST) return new Uint8Array(size)
+    const whole = Math.ceil(size / STEP) * STEP
+    const buffer = this.#kept.get(whole)?.pop()
+    if (buffer !== undefined) this.#keptBytes -= whole
+    const taken = buffer ?? new ArrayBuffer(whole)
+    this.#lent.set(taken, size)
+    return new Uint8Array(taken, 0, size)
+  }
+
+  /** Takes the array that `part` is a part of for good: whoever gives it back does nothing. */
+  keep({ buffer }: Uint8Array): void {
+    if (buffer.byteLength >= LEAST) this.#lent.delete(buffer)
+  }
+
+  /** Whether it is only a part of one of ours: other parts of that may be elsewhere. */
+  isPart({ buffer, byteOffset, length }: Uint8Array): boolean {
+    if (buffer.byteLength < LEAST) return false
+    const size = this.#lent.get(buffer)
+    return size !== undefined && (byteOffset > 0 || length !== size)
+  }
+
+  /** Gives back an array, as it was taken: of one that was cut meanwhile nothing. */
+  giveWhole(array: Uint8Array): void {
+    if (!this.isPart(array)) this.give(array)
+  }
+
+  /** Gives back the array that `part` is a part of, if it is one of ours: nobody may look at any of it from now on. */
+  give({ buffer }: Uint8Array): void {
+    const size = buffer.byteLength
+    if (size < LEAST || !this.#lent.delete(buffer) || this.#keptBytes + size > MOST_KEPT) return
+    this.#keptBytes += size
+    const alike = this.#kept.get(size)
+    if (alike === undefined) this.#kept.set(size, [buffer as ArrayBuffer])
+    else alike.push(buffer as ArrayBuffer)
+  }
+}
+
+/** The process's. */
+export const arrays = new ArrayPool()
