@@ -9,14 +9,22 @@
 /** Smaller ones cost less than their accounting. */
 const LEAST = 4096
 /** Frames differ by some nodes of a proof: they share arrays whose sizes are multiples of this. */
-const STEP = 4096
+const STEP = 1024
 /** Bytes that are kept for later, at most. */
 const MOST_KEPT = 8 * 1024 * 1024
 
+/** How many bytes of an array that was taken were asked for. On the buffer itself: a WeakMap of thousands costs V8 more at each collection than all else here. */
+const LENT = Symbol("bytes lent")
+
+interface PoolBuffer extends ArrayBuffer {
+  [LENT]: number | undefined
+}
+
+const lentOf = (buffer: ArrayBufferLike): number | undefined =>
+  buffer.byteLength < LEAST ? undefined : (buffer as PoolBuffer)[LENT]
+
 export class ArrayPool {
-  readonly #kept = new Map<number, Array<ArrayBuffer>>()
-  /** How many bytes of each were asked for. */
-  readonly #lent = new WeakMap<ArrayBufferLike, number>()
+  readonly #kept = new Map<number, Array<PoolBuffer>>()
   #keptBytes = 0
 
   /** An array of `size` bytes, which hold anything. */
@@ -25,20 +33,19 @@ export class ArrayPool {
     const whole = Math.ceil(size / STEP) * STEP
     const buffer = this.#kept.get(whole)?.pop()
     if (buffer !== undefined) this.#keptBytes -= whole
-    const taken = buffer ?? new ArrayBuffer(whole)
-    this.#lent.set(taken, size)
+    const taken = buffer ?? (new ArrayBuffer(whole) as PoolBuffer)
+    taken[LENT] = size
     return new Uint8Array(taken, 0, size)
   }
 
   /** Takes the array that `part` is a part of for good: whoever gives it back does nothing. */
   keep({ buffer }: Uint8Array): void {
-    if (buffer.byteLength >= LEAST) this.#lent.delete(buffer)
+    if (lentOf(buffer) !== undefined) (buffer as PoolBuffer)[LENT] = undefined
   }
 
   /** Whether it is only a part of one of ours: other parts of that may be elsewhere. */
   isPart({ buffer, byteOffset, length }: Uint8Array): boolean {
-    if (buffer.byteLength < LEAST) return false
-    const size = this.#lent.get(buffer)
+    const size = lentOf(buffer)
     return size !== undefined && (byteOffset > 0 || length !== size)
   }
 
@@ -50,11 +57,14 @@ export class ArrayPool {
   /** Gives back the array that `part` is a part of, if it is one of ours: nobody may look at any of it from now on. */
   give({ buffer }: Uint8Array): void {
     const size = buffer.byteLength
-    if (size < LEAST || !this.#lent.delete(buffer) || this.#keptBytes + size > MOST_KEPT) return
+    if (lentOf(buffer) === undefined) return
+    const given = buffer as PoolBuffer
+    given[LENT] = undefined
+    if (this.#keptBytes + size > MOST_KEPT) return
     this.#keptBytes += size
     const alike = this.#kept.get(size)
-    if (alike === undefined) this.#kept.set(size, [buffer as ArrayBuffer])
-    else alike.push(buffer as ArrayBuffer)
+    if (alike === undefined) this.#kept.set(size, [given])
+    else alike.push(given)
   }
 }
 

@@ -5,8 +5,8 @@
  *   1   5               a parent sits at an odd position between its children
  *  0 2 4 6              depth = number of trailing one bits of the position
  *
- * A node of depth d and offset o sits at (2 o + 1) 2^d - 1. Positions go up to 2^53, so nothing
- * here shifts: shifts are 32-bit in JavaScript.
+ * A node of depth d and offset o sits at (2 o + 1) 2^d - 1. Positions go up to 2^53, so nothing here shifts, as shifts are
+ * 32-bit in JavaScript, but where a position is known to be small: proofs ask for parents and siblings dozens of times a block.
  */
 import type { Brand } from "effect"
 
@@ -42,12 +42,25 @@ export const offset = (position: Position, atDepth = depth(position)): number =>
 export const at = (atDepth: number, nodesBefore: number): Position =>
   ((2 * nodesBefore + 1) * 2 ** atDepth - 1) as Position
 
+/** Positions below it, their siblings and their parents fit into 32 bits. */
+const SMALL = 2 ** 29
+
 export const parent = (position: Position): Position => {
+  if (position < SMALL) {
+    const next = position + 1
+    const width = next & -next
+    return ((next & (2 * width)) === 0 ? position + width : position - width) as Position
+  }
   const d = depth(position)
   return at(d + 1, Math.floor(offset(position, d) / 2))
 }
 
 export const sibling = (position: Position): Position => {
+  if (position < SMALL) {
+    const next = position + 1
+    const distance = 2 * (next & -next)
+    return ((next & distance) === 0 ? position + distance : position - distance) as Position
+  }
   const d = depth(position)
   const o = offset(position, d)
   return at(d, o % 2 === 0 ? o + 1 : o - 1)

@@ -233,7 +233,7 @@ const here: Record<string, Proof> = {
 
 /** Tests elsewhere, by their titles. */
 const elsewhere: Record<string, readonly [file: string, title: string]> = {
-  "MOST_KEPT in src/domain/FramePool.ts": ["domain/FramePool.test.ts", "keeps 8 MiB at most"],
+  "MOST_KEPT in src/domain/ArrayPool.ts": ["domain/ArrayPool.test.ts", "keeps 8 MiB at most"],
   "MOST_WAITING in src/services/replication/Inquiry.ts": [
     "replication/inquiry.test.ts",
     "does not wait for that answer with more than it keeps"

@@ -94,8 +94,8 @@ export interface Run {
   readonly hashes: ReadonlyArray<Uint8Array>
 }
 
-/** How blocks are read: all as views of one array; or, where all are large, each in an array of the pool. */
-export type Arrays = "together" | "pooled"
+/** How blocks are read: all as views of one array; or, where all are large, each in an array of its own, or of the pool. */
+export type Arrays = "together" | "apart" | "pooled"
 
 /** From this size on a block is worth an array. */
 const LARGE = 4096
@@ -119,8 +119,8 @@ export const readRun = (
     const entries = yield* readEntries(core.files, FlatTree.leaf(start), FlatTree.leaf(end - 1))
     const sizes = yield* leafSizes(entries, start, end, bytes)
     const hashes = hashesOf(sizes, entries)
-    if (how === "pooled" && sizes.every((size) => size >= LARGE && size <= MAX_BLOCK_SIZE)) {
-      const blocks = yield* readPooled(core, extent.offset, sizes)
+    if (how !== "together" && sizes.every((size) => size >= LARGE && size <= MAX_BLOCK_SIZE)) {
+      const blocks = yield* readApart(core, extent.offset, sizes, how === "pooled")
       return { start, sizes, blocks, hashes }
     }
     const total = sizes.reduce((sum, size) => sum + size, 0)
@@ -128,16 +128,18 @@ export const readRun = (
     return { start, sizes, blocks: cut(sizes, data!), hashes }
   })
 
-const readPooled = (core: FeedCore, start: number, sizes: ReadonlyArray<number>) => {
-  const taken = sizes.map((size) => arrays.take(size))
+const readApart = (core: FeedCore, start: number, sizes: ReadonlyArray<number>, isPooled: boolean) => {
   let offset = start
-  const ranges = taken.map((into): Read => {
-    const range = { file: "data", offset, length: into.length, into } as const
-    offset += into.length
+  const ranges = sizes.map((length): Read => {
+    const into = isPooled ? arrays.take(length) : undefined
+    const range = { file: "data", offset, length, into } as const
+    offset += length
     return range
   })
   return Effect.map(core.files.read(ranges), (read) => {
-    for (const [i, into] of taken.entries()) if (read[i]!.buffer !== into.buffer) arrays.give(into)
+    for (const [i, { into }] of ranges.entries()) {
+      if (into !== undefined && read[i]!.buffer !== into.buffer) arrays.give(into)
+    }
     return read
   })
 }

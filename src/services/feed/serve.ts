@@ -6,7 +6,7 @@ import type { Claim } from "../../domain/Proof.js"
 import * as TreeIndex from "../../domain/TreeIndex.js"
 import { type FeedCore, isHeldForGood, isStatic, whileOpen } from "./FeedCore.js"
 import { proof } from "./proof.js"
-import { checkRun, readRun } from "./readBlocks.js"
+import { type Arrays, checkRun, readRun } from "./readBlocks.js"
 import { readNodes, readSignature } from "./readNodes.js"
 
 /** Block `index` is asked for by someone who has `digest`; with `hash`, only its leaf. */
@@ -33,18 +33,19 @@ interface Planned {
 }
 
 /**
- * Answers what is asked, in that order, as far as may be read in one go: until the blocks come to `mostBytes`, say (at least one is answered). The arrays are the caller's,
- * large ones of the pool.
+ * Answers what is asked, in that order, as far as may be read in one go: until the blocks come to `mostBytes`, say (at least one is answered). The arrays are the caller's.
  * A block whose stored bytes are lost counts as missing.
  */
 export const serve: (
   core: FeedCore,
   asked: ReadonlyArray<Asked>,
-  mostBytes: number
+  mostBytes: number,
+  how?: Arrays
 ) => Effect.Effect<Served, ServeError> = Effect.fnUntraced(function* (
   core: FeedCore,
   asked: ReadonlyArray<Asked>,
-  mostBytes: number
+  mostBytes: number,
+  how: Arrays = "apart"
 ) {
   yield* whileOpen(core)
   const planned: Array<Planned> = []
@@ -60,7 +61,7 @@ export const serve: (
       nodes += plan.nodes.length
     }
   }
-  const blocks = yield* readBlocks(core, planned, mostBytes)
+  const blocks = yield* readBlocks(core, planned, mostBytes, how)
   const answered = planned.slice(0, blocks.length)
   const count = planned[blocks.length]?.at ?? looked
   const nodes = yield* readNodes(
@@ -107,7 +108,8 @@ const isWhole = (nodes: ReadonlyArray<TreeNode | undefined>): nodes is ReadonlyA
 const readBlocks = Effect.fnUntraced(function* (
   core: FeedCore,
   planned: ReadonlyArray<Planned>,
-  mostBytes: number
+  mostBytes: number,
+  how: Arrays
 ) {
   const blocks: Array<Uint8Array | undefined | "lost"> = []
   for (let bytes = 0; blocks.length < planned.length && (bytes < mostBytes || blocks.length === 0);) {
@@ -121,7 +123,7 @@ const readBlocks = Effect.fnUntraced(function* (
       const next = planned[i]!.ask
       if (next.hash || next.index !== end) break
     }
-    const run = yield* Effect.either(readChecked(core, ask.index, end, mostBytes - bytes))
+    const run = yield* Effect.either(readChecked(core, ask.index, end, mostBytes - bytes, how))
     bytes += READ_BYTES
     if (Either.isRight(run)) {
       for (const block of run.right) {
@@ -130,12 +132,12 @@ const readBlocks = Effect.fnUntraced(function* (
       }
     } else if (run.left._tag === "CorruptStorage") {
       // One of them is lost: told apart one by one.
-      const alone = yield* Effect.either(readChecked(core, ask.index, ask.index + 1, 0))
+      const alone = yield* Effect.either(readChecked(core, ask.index, ask.index + 1, 0, how))
       blocks.push(Either.isRight(alone) ? alone.right[0]! : "lost")
     } else return yield* run.left
   }
   return blocks
 })
 
-const readChecked = (core: FeedCore, start: number, end: number, bytes: number) =>
-  Effect.flatMap(readRun(core, start, end, bytes, "pooled"), (run) => checkRun(core, run))
+const readChecked = (core: FeedCore, start: number, end: number, bytes: number, how: Arrays) =>
+  Effect.flatMap(readRun(core, start, end, bytes, how), (run) => checkRun(core, run))

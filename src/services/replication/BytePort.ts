@@ -8,6 +8,7 @@ import type { Port } from "./Port.js"
 
 export class BytePort implements Port {
   readonly watchesSilence = false
+  readonly givesBack = true
   readonly #multiplexer: Multiplexer
   #ended = false
 

@@ -29,6 +29,7 @@ export interface MessageChannel {
 
 export class MessagePort implements Port {
   readonly watchesSilence = true
+  readonly givesBack = false
   readonly isHeld = false
   readonly atBoundary = true
   readonly opened = 0

@@ -23,6 +23,9 @@ export interface Port {
   /** Channels that we opened, ever. */
   readonly opened: number
 
+  /** Whether large arrays that were sent may be given back to the pool, by whoever looks at them last. */
+  readonly givesBack: boolean
+
   /** Opens a feed's channel. `nonce`: 24 random bytes, used on the first. */
   readonly open: (
     key: Uint8Array,

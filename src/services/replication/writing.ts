@@ -117,8 +117,8 @@ const named = (request: { readonly index: number; readonly hash: boolean; readon
 
 /** Sends what is asked for; answers how many of them had their turn. */
 const send = Effect.fnUntraced(function* (member: Member, asked: ReadonlyArray<Asked>) {
-  const { core, peer, swarm } = member
-  const served = yield* serve(core, asked, ANSWER_BYTES)
+  const { core, host, peer, swarm } = member
+  const served = yield* serve(core, asked, ANSWER_BYTES, host.port.givesBack ? "pooled" : "apart")
   for (const { index, block, proof } of served.claims) {
     const size = block?.length ?? 0
     const { nodes, signature } = proof
