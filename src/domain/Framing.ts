@@ -245,7 +245,7 @@ export class FrameReader {
   #parseParts(frames: Array<Frame>): void {
     const head = this.#apart === 1 ? this.#parts[0]! : empty
     const { buffer, byteOffset, length } = this.#parts[1]!
-    const valueHead = head.length > 0 ? Wire.valueHeadLength(head, length) : 0
+    const valueHead = head.length > 0 ? valueHeadLength(head, length) : 0
     if (valueHead === 0) {
       const whole = arrays.take(this.#length)
       join(this.#parts, whole)
@@ -318,6 +318,23 @@ export class FrameReader {
   #fail(reason: ProtocolError["reason"], about: ProtocolError["about"], detail: string): void {
     this.#problem = new ProtocolError({ reason, about, detail })
   }
+}
+
+/** The tags of a Data's index and value. */
+const INDEX_TAG = (1 << 3) | 0
+const VALUE_TAG = (2 << 3) | 2
+
+/**
+ * How many of the last bytes of `head`, a Data's frame up to its value, speak of the value: its tag and its length, which is `length`. 0 when
+ * `head` is anything else than a header, an index and these.
+ */
+const valueHeadLength = (head: Uint8Array, length: number): number => {
+  const reader = new Varint.Reader(head, 0, head.length)
+  if ((reader.varint() & 15) !== Wire.TYPE.Data) return 0
+  if (reader.varint() !== INDEX_TAG || reader.varint() < 0) return 0
+  const { offset } = reader
+  if (reader.varint() !== VALUE_TAG || reader.varint() !== length || reader.offset < head.length) return 0
+  return head.length - offset
 }
 
 const join = (parts: ReadonlyArray<Uint8Array>, whole: Uint8Array): void => {

@@ -44,10 +44,6 @@ export const NONCE_SIZE = 24
 
 /** What one message can make us hold. */
 export const MAX_NODES = 4096
-/** The tags of a Data's index and value. */
-const INDEX_TAG = (1 << 3) | 0
-const VALUE_TAG = (2 << 3) | 2
-
 /** Bytes of a Data from which on its block is large. */
 const LARGE = 4096
 export const MAX_EXTENSIONS = 256
@@ -274,19 +270,6 @@ const encodeAsked = ({ bytes, hash, index }: Request | Cancel, out: Uint8Array, 
 export const encodeDataHead = (message: Data, out: Uint8Array, offset: number): number => {
   const at = writeNumber(1, message.index, out, offset)
   return message.value === undefined ? at : writeBytesHead(2, message.value.length, out, at)
-}
-
-/**
- * How many of the last bytes of `head`, a Data's frame up to its value, speak of the value: its tag and its length, which is `length`. 0 when
- * `head` is anything else than a header, an index and these.
- */
-export const valueHeadLength = (head: Uint8Array, length: number): number => {
-  const reader = new Varint.Reader(head, 0, head.length)
-  if ((reader.varint() & 15) !== TYPE.Data) return 0
-  if (reader.varint() !== INDEX_TAG || reader.varint() < 0) return 0
-  const { offset } = reader
-  if (reader.varint() !== VALUE_TAG || reader.varint() !== length || reader.offset < head.length) return 0
-  return head.length - offset
 }
 
 /** What follows the value. */
