@@ -91,7 +91,7 @@ export class Downloads {
       if (!range.linear) others.push(range)
       else while (room() && this.#linear(peer, range, now, orders));
     }
-    for (const range of others) while (room() && this.#grouped(peer, range, now, orders));
+    for (const range of others) while (room() && this.#grouped(peer, range, now, orders, room));
     if (room()) this.#takeOver(peer, now, orders, room)
     return orders
   }
@@ -261,7 +261,8 @@ export class Downloads {
     return this.#reserve(peer, index, now, orders)
   }
 
-  #grouped(peer: Peer, range: Range, now: number, orders: Array<Order>): boolean {
+  /** Orders what there is room for of the group that the peer is at, or of a new one. */
+  #grouped(peer: Peer, range: Range, now: number, orders: Array<Order>, room: () => boolean): boolean {
     const end = Math.min(range.end, peer.remoteLength)
     if (end <= range.start) return false
     const start = this.held.nextMissing(this.#starts.get(range) ?? range.start, end)
@@ -276,8 +277,13 @@ export class Downloads {
       if (index === undefined) return this.#spend(peer, place, now)
       place.end = index - (index % GROUP_BLOCKS) + GROUP_BLOCKS
     }
-    place.next = index + 1
-    return this.#reserve(peer, index, now, orders)
+    const groupEnd = Math.min(place.end, end)
+    while (index !== undefined) {
+      place.next = index + 1
+      this.#reserve(peer, index, now, orders)
+      index = room() ? this.#next(peer, place.next, groupEnd, kind) : undefined
+    }
+    return true
   }
 
   /** Whether nothing of the range was left to ask of the peer, and nothing has changed since. */

@@ -98,8 +98,10 @@ export const plan = (held: HeldNodes, claim: Claim): Either.Either<Plan, Invalid
     next = FlatTree.parent(next)
   }
   const end = { _tag: "Trusted", position: next } as const
-  const pair = steps.length === 0 && claim.block !== undefined ? pairOf(held, next) : []
-  return Either.right({ claim, steps, end, reads: [...storedIn(steps), next, ...pair] })
+  const reads = storedIn(steps)
+  reads.push(next)
+  if (steps.length === 0 && claim.block !== undefined) addPair(held, next, reads)
+  return Either.right({ claim, steps, end, reads })
 }
 
 /** The stored nodes that a check of the claim may need, as far as can be told from what is held: for reading ahead. Never fails. */
@@ -121,8 +123,11 @@ export const reads = (held: HeldNodes, claim: Claim): Array<Position> => {
 }
 
 /** What `correctSizes` needs: the leaf's sibling and their parent. */
-const pairOf = (held: HeldNodes, leaf: Position): Array<Position> =>
-  [FlatTree.sibling(leaf), FlatTree.parent(leaf)].filter((position) => held.hasNode(position))
+const addPair = (held: HeldNodes, leaf: Position, positions: Array<Position>): void => {
+  const [sibling, parent] = [FlatTree.sibling(leaf), FlatTree.parent(leaf)]
+  if (held.hasNode(sibling)) positions.push(sibling)
+  if (held.hasNode(parent)) positions.push(parent)
+}
 
 const planRoots = (
   held: HeldNodes,
@@ -160,8 +165,11 @@ const stepTo = (held: HeldNodes, position: Position, next: TreeNode | undefined)
 const storedStep = (held: HeldNodes, position: Position): Step | undefined =>
   held.hasNode(position) ? { _tag: "Stored", position } : undefined
 
-const storedIn = (steps: ReadonlyArray<Step>): Array<Position> =>
-  steps.flatMap((step) => (step._tag === "Stored" ? [step.position] : []))
+const storedIn = (steps: ReadonlyArray<Step>): Array<Position> => {
+  const positions: Array<Position> = []
+  for (const step of steps) if (step._tag === "Stored") positions.push(step.position)
+  return positions
+}
 
 /** Hashes up the plan's way; `stored` gives the nodes of `plan.reads`. */
 export const check = (

@@ -35,17 +35,17 @@ export const lengthAround = (held: HeldNodes, position: Position): number => {
   return blocks
 }
 
-/** A growing set of nodes in which two siblings imply their parent. */
+/** A growing set of nodes in which two siblings imply their parent. Few: a hash table would cost more than to look through all. */
 class NodeSet {
-  readonly #positions = new Set<Position>()
+  readonly #positions: Array<Position> = []
 
   has(position: Position): boolean {
-    return this.#positions.has(position)
+    return this.#positions.includes(position)
   }
 
   add(position: Position): void {
     for (let node = position; !this.has(node); node = FlatTree.parent(node)) {
-      this.#positions.add(node)
+      this.#positions.push(node)
       if (!this.has(FlatTree.sibling(node))) return
     }
   }

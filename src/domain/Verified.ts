@@ -10,8 +10,8 @@ import type { HeldNodes } from "./TreeIndex.js"
 
 /** The nodes that the next claim may rely on: those held, and those that claims before it proved. */
 export class KnownNodes implements HeldNodes {
-  readonly #nodes = new Map<Position, TreeNode>()
-  readonly #verified = new Set<Position>()
+  readonly #read = new Map<Position, TreeNode>()
+  readonly #proved = new Map<Position, TreeNode>()
 
   constructor(readonly held: HeldNodes) {}
 
@@ -21,33 +21,30 @@ export class KnownNodes implements HeldNodes {
   }
 
   hasNode(position: Position): boolean {
-    return this.#verified.has(position) || this.held.hasNode(position)
+    return this.held.hasNode(position) || this.#proved.has(position)
   }
 
   /** A node that was read or proved. */
   get(position: Position): TreeNode | undefined {
-    return this.#nodes.get(position)
+    return this.#proved.get(position) ?? this.#read.get(position)
   }
 
   /** `get`, as a function of its own. */
-  readonly read = (position: Position): TreeNode | undefined => this.#nodes.get(position)
+  readonly read = (position: Position): TreeNode | undefined => this.get(position)
 
   /** Its size, if a claim proved it: it may not be stored yet. */
   verifiedSize(position: Position): number | undefined {
-    return this.#verified.has(position) ? this.#nodes.get(position)!.size : undefined
+    return this.#proved.get(position)?.size
   }
 
   /** Nodes that were read from the storage. */
   note(nodes: ReadonlyArray<TreeNode>): void {
-    for (const node of nodes) if (!this.#verified.has(node.index)) this.#nodes.set(node.index, node)
+    for (const node of nodes) this.#read.set(node.index, node)
   }
 
   /** Nodes that a claim proved. */
   add(nodes: ReadonlyArray<TreeNode>): void {
-    for (const node of nodes) {
-      this.#nodes.set(node.index, node)
-      this.#verified.add(node.index)
-    }
+    for (const node of nodes) this.#proved.set(node.index, node)
   }
 }
 
