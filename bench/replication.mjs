@@ -24,7 +24,6 @@ const repeated = async ({ open, dir, size }, feed, copy) => {
   const bytes = feed.byteLength
   const pass = async (name) => {
     const to = join(dir, "..", `${process.pid}-${name}`)
-    globalThis.gc?.()
     const start = performance.now()
     await copy(to)
     const seconds = (performance.now() - start) / 1000

@@ -28,7 +28,6 @@ const untilElapsed = (seconds, every) => {
 }
 
 const timed = async (work) => {
-  globalThis.gc?.()
   const start = now()
   const result = await work()
   return { ...result, seconds: secondsSince(start) }
@@ -220,7 +219,6 @@ const opening =
     }
 
     await openFor(size.seconds * 0.3)
-    globalThis.gc?.()
     return openFor(size.seconds)
   }
 

@@ -77,9 +77,21 @@ export const signatureWrite = (length: number, signature: Uint8Array): Write => 
   parts: [signature]
 })
 
+/** By their positions; of those that are given twice, the later ones. */
+const sortedNodes = (nodes: ReadonlyArray<TreeNode>): ReadonlyArray<TreeNode> => {
+  const sorted = [...nodes].sort((a, b) => a.index - b.index)
+  let count = 0
+  for (const node of sorted) {
+    if (count > 0 && sorted[count - 1]!.index === node.index) count--
+    sorted[count++] = node
+  }
+  sorted.length = count
+  return sorted
+}
+
 /** The writes that store `nodes`, neighbours together. */
 export const nodeWrites = (nodes: ReadonlyArray<TreeNode>): Array<Write> => {
-  const sorted = [...nodes].sort((a, b) => a.index - b.index)
+  const sorted = sortedNodes(nodes)
   const writes: Array<Write> = []
   for (let start = 0; start < sorted.length;) {
     let end = start + 1

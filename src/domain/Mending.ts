@@ -74,7 +74,7 @@ export class DamagedSubtree {
     let node = this.#stored[place]
     if (node === undefined) {
       const start = ENTRY_SIZE * place
-      node = decode(position, this.entries.subarray(start, start + ENTRY_SIZE)) ?? null
+      node = decode(position, this.entries, start) ?? null
       this.#stored[place] = node
     }
     return node ?? undefined

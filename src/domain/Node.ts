@@ -31,11 +31,11 @@ export const encode = (node: TreeNode, into: Uint8Array, offset: number): void =
   writeUint64(into, offset + HASH_SIZE, node.size)
 }
 
-/** The node in an entry; `undefined` for a blank, short or impossible (size of 2^53 or more) one. */
-export const decode = (index: Position, entry: Uint8Array): TreeNode | undefined => {
-  if (entry.length < ENTRY_SIZE) return undefined
-  const size = readUint64(entry, HASH_SIZE)
-  const hash = entry.slice(0, HASH_SIZE)
+/** The node in the entry at `offset` of `entries`; `undefined` for a blank, short or impossible (size of 2^53 or more) one. */
+export const decode = (index: Position, entries: Uint8Array, offset = 0): TreeNode | undefined => {
+  if (offset + ENTRY_SIZE > entries.length) return undefined
+  const size = readUint64(entries, offset + HASH_SIZE)
+  const hash = entries.slice(offset, offset + HASH_SIZE)
   if (Number.isNaN(size) || (size === 0 && isBlank(hash))) return undefined
   return { index, hash, size }
 }

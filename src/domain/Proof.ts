@@ -31,10 +31,8 @@ export interface Claim {
   readonly proof: Proof
 }
 
-/** One level of the way up: the sibling comes with the proof or is stored already. */
-type Step =
-  | { readonly _tag: "Given"; readonly node: TreeNode }
-  | { readonly _tag: "Stored"; readonly position: Position }
+/** One level of the way up: the sibling comes with the proof, or is stored already, at a position. */
+type Step = TreeNode | Position
 
 /** The way from the leaf to a node that is trusted, or to the roots of the log of `verifiedBy` blocks. */
 export interface Plan {
@@ -144,7 +142,7 @@ const planRoots = (
     if (root === top) continue
     const step = stepTo(held, root, rest[used])
     if (step === undefined) return endsEarly(claim, `node ${root}, a root, is not given`)
-    if (step._tag === "Given") used++
+    if (typeof step !== "number") used++
     others.push(step)
   }
   if (!FlatTree.fullRoots(verifiedBy).includes(top)) return endsEarly(claim, `the way ends at node ${top}`)
@@ -160,14 +158,14 @@ const bindsSizes = (claim: Claim, sibling: Position): boolean =>
   claim.block !== undefined || !FlatTree.isLeaf(sibling)
 
 const stepTo = (held: HeldNodes, position: Position, next: TreeNode | undefined): Step | undefined =>
-  next !== undefined && next.index === position ? { _tag: "Given", node: next } : storedStep(held, position)
+  next !== undefined && next.index === position ? next : storedStep(held, position)
 
 const storedStep = (held: HeldNodes, position: Position): Step | undefined =>
-  held.hasNode(position) ? { _tag: "Stored", position } : undefined
+  held.hasNode(position) ? position : undefined
 
 const storedIn = (steps: ReadonlyArray<Step>): Array<Position> => {
   const positions: Array<Position> = []
-  for (const step of steps) if (step._tag === "Stored") positions.push(step.position)
+  for (const step of steps) if (typeof step === "number") positions.push(step)
   return positions
 }
 
@@ -180,9 +178,9 @@ export const check = (
   const { claim } = plan
   const nodes: Array<TreeNode> = []
   const resolve = (step: Step): TreeNode | undefined => {
-    if (step._tag === "Stored") return stored(step.position)
-    nodes.push(step.node)
-    return step.node
+    if (typeof step === "number") return stored(step)
+    nodes.push(step)
+    return step
   }
   let top = claim.block === undefined ? claim.proof.nodes[0]! : Hash.leaf(blake2b, claim.index, claim.block)
   for (const step of plan.steps) {
@@ -242,4 +240,4 @@ const checkRoots = (
   return Either.right({ nodes, roots })
 }
 
-const stepPosition = (step: Step): Position => (step._tag === "Stored" ? step.position : step.node.index)
+const stepPosition = (step: Step): Position => (typeof step === "number" ? step : step.index)

@@ -71,11 +71,12 @@ export const proofPlan = (
   if (!held.hasNode(leaf)) return undefined
   const nodes: Array<Position> = options.hash === true ? [leaf] : []
   if (digest === 1) return { nodes, verifiedBy: 0 }
-  const theirs = decodeDigest(held, leaf, digest)
+  const { addLeftRoots, theirs } = decodeDigest(held, leaf, digest)
   let next = leaf
   while (!theirs.has(next)) {
     const sibling = FlatTree.sibling(next)
     if (!held.hasNode(sibling)) {
+      addLeftRoots()
       const verifiedBy = lengthAround(held, next)
       for (const root of FlatTree.fullRoots(verifiedBy)) {
         if (root !== next && !theirs.has(root)) nodes.push(root)
@@ -90,8 +91,16 @@ export const proofPlan = (
 
 const half = (n: number): number => Math.floor(n / 2)
 
+interface Theirs {
+  readonly theirs: NodeSet
+  /** Adds what is not on the way up to a root of theirs, which is in the set. */
+  readonly addLeftRoots: () => void
+}
+
+const nothing = (): void => {}
+
 /** The nodes of ours that the digest says the other side has too. */
-const decodeDigest = (held: HeldNodes, leaf: Position, digest: number): NodeSet => {
+const decodeDigest = (held: HeldNodes, leaf: Position, digest: number): Theirs => {
   const theirs = new NodeSet()
   const addIfHeld = (position: Position) => {
     if (held.hasNode(position)) theirs.add(position)
@@ -100,16 +109,23 @@ const decodeDigest = (held: HeldNodes, leaf: Position, digest: number): NodeSet 
   let next = leaf
   for (let bits = half(digest); bits > 0; bits = half(bits)) {
     if (bits === 1 && hasRoot) {
-      addIfHeld(next)
+      const root = next
       // Who has a root has the roots to its left.
-      const leftmost = Math.min(next, FlatTree.sibling(next)) as Position
-      for (const root of FlatTree.fullRoots(FlatTree.endBlock(leftmost))) addIfHeld(root)
+      const addLeftRoots = (): void => {
+        const leftmost = Math.min(root, FlatTree.sibling(root)) as Position
+        for (const other of FlatTree.fullRoots(FlatTree.endBlock(leftmost))) addIfHeld(other)
+      }
+      if (held.hasNode(root)) {
+        theirs.add(root)
+        return { theirs, addLeftRoots }
+      }
+      addLeftRoots()
       break
     }
     if (bits % 2 === 1) addIfHeld(FlatTree.sibling(next))
     next = FlatTree.parent(next)
   }
-  return theirs
+  return { theirs, addLeftRoots: nothing }
 }
 
 /** What we have on the path of block `index`, as a requester says it: bit 0 a root, then a bit a level, then a marker; 1 = all. */

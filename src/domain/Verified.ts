@@ -103,7 +103,7 @@ export class Batch {
     source?: { readonly from: unknown }
   ): Change.Change {
     const grows = this.#tip.length > this.before.length
-    const nodes = new Map<Position, TreeNode>()
+    const nodes: Array<TreeNode> = []
     const positions: Array<Position> = []
     const events: Array<FeedEvent> = []
     const origins: Array<Origin | undefined> | undefined = source && []
@@ -111,7 +111,7 @@ export class Batch {
     if (grows) events.push({ _tag: "Append", length: this.#tip.length, byteLength: this.#tip.byteLength })
     for (const { claim, checked } of this.#held) {
       for (const node of checked.nodes) {
-        nodes.set(node.index, node)
+        nodes.push(node)
         positions.push(node.index)
       }
       positions.push(FlatTree.leaf(claim.index))
@@ -122,7 +122,7 @@ export class Batch {
     }
     return {
       ...Change.none,
-      writes: [...dataWrites(this.#held), ...Change.nodeWrites([...nodes.values()])],
+      writes: [...dataWrites(this.#held), ...Change.nodeWrites(nodes)],
       signature: this.#signature,
       bits: [{ _tag: "Nodes", positions }, ...haveBits(this.#held)],
       tip: grows ? this.#tip : undefined,

@@ -67,7 +67,8 @@ const putInTurn = Effect.fnUntraced(function* (
   yield* whileStorable(core)
   const known = new Verified.KnownNodes(core.bitfield)
   if (claims.length > 1) yield* readAhead(core, claims, known)
-  const ahead = claims.length > 1 ? hashAhead(core.crypto, blocksOf(claims)) : undefined
+  const mayHashAhead = claims.length > 1 && core.crypto.blake2b256All !== undefined
+  const ahead = mayHashAhead ? hashAhead(core.crypto, blocksOf(claims)) : undefined
   const blake2b = ahead === undefined ? core.crypto.blake2b256 : yield* ahead
   let batch = new Verified.Batch(core.tip)
   const store = Effect.suspend(() => {
@@ -89,16 +90,16 @@ const putInTurn = Effect.fnUntraced(function* (
       batch = new Verified.Batch(core.tip)
     }
     // No effect a claim, unless it needs one: most build on the claim before.
-    const step =
+    const held =
       verifyAtOnce(core, blake2b, claim, known, batch) ??
-      (yield* Effect.either(verifyOne(core, blake2b, claim, known, batch, from)))
-    if (Either.isLeft(step)) {
-      failure = step.left
+      (yield* Effect.merge(verifyOne(core, blake2b, claim, known, batch, from)))
+    if ("_tag" in held) {
+      failure = held
       failed = claim
       break
     }
-    batch.add(step.right)
-    known.add(step.right.checked.nodes)
+    batch.add(held)
+    known.add(held.checked.nodes)
   }
   if (batch.size > 0) yield* store
   if (failure === undefined || failed === undefined) return
@@ -153,18 +154,18 @@ const verifyAtOnce = (
   claim: Proof.Claim,
   known: Verified.KnownNodes,
   batch: Verified.Batch
-): Either.Either<Verified.Held, InvalidProof> | undefined => {
+): Verified.Held | InvalidProof | undefined => {
   const offset = batch.nextOffset(claim.index)
   if (offset === undefined || core.onwrite !== undefined) return undefined
   const plan = Proof.plan(known, claim)
-  if (Either.isLeft(plan)) return Either.left(plan.left)
+  if (Either.isLeft(plan)) return plan.left
   if (plan.right.end._tag === "Roots") return undefined
   for (const position of plan.right.reads) if (known.get(position) === undefined) return undefined
   if (isOther(claim, core.lastSignature)) return undefined
   const checked = Proof.check(blake2b, plan.right, known.read)
-  if (Either.isLeft(checked)) return Either.left(checked.left)
+  if (Either.isLeft(checked)) return checked.left
   if (checked.right.nodes.length > 0) core.offsets.forget(claim.index)
-  return Either.right({ claim, checked: checked.right, offset, signed: undefined, signature: undefined })
+  return { claim, checked: checked.right, offset, signed: undefined, signature: undefined }
 }
 
 const verifyOne = Effect.fnUntraced(function* (

@@ -29,8 +29,7 @@ export const readNodes = (
     for (const [i, { first, places }] of runs.entries()) {
       for (const place of places) {
         const position = positions[place]!
-        const start = ENTRY_SIZE * (position - first)
-        nodes[place] = decode(position, read[i]!.subarray(start, start + ENTRY_SIZE))
+        nodes[place] = decode(position, read[i]!, ENTRY_SIZE * (position - first))
       }
     }
     return nodes

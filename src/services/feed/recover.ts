@@ -199,8 +199,7 @@ const rebuildPiece = (core: FeedCore, root: TreeNode, offset: number, from: numb
   Effect.gen(function* () {
     const first = FlatTree.leftSpan(root.index)
     const entries = yield* readEntries(core.files, first, FlatTree.rightSpan(root.index))
-    const stored = (position: FlatTree.Position) =>
-      decode(position, entries.subarray(ENTRY_SIZE * (position - first), ENTRY_SIZE * (position - first + 1)))
+    const stored = (position: FlatTree.Position) => decode(position, entries, ENTRY_SIZE * (position - first))
     const found: Recovery.Verified = { positions: [], leaves: [] }
     Recovery.subtree(core.crypto.blake2b256, root, offset, stored, found)
     const held: Array<Change.BitChange> = []
