@@ -10,6 +10,7 @@ const full = {
   seconds: 1,
   warmup: 0.3,
   getWarmup: 1, // longer, as a feed's caches fill while blocks are got
+  replicaWarmup: 1, // longer, as it takes ten times as much code
   small: 100_000,
   large: 2_048,
   audit: 10_000,
@@ -29,6 +30,7 @@ export const sizes = {
     seconds: 0.3,
     warmup: 0.1,
     getWarmup: 0.1,
+    replicaWarmup: 0.1,
     small: 10_000,
     large: 256,
     audit: 1_000,
