@@ -60,11 +60,22 @@ export class ArrayPool {
     if (lentOf(buffer) === undefined) return
     const given = buffer as PoolBuffer
     given[LENT] = undefined
+    if (this.#keptBytes + size > MOST_KEPT) this.#drop(size)
     if (this.#keptBytes + size > MOST_KEPT) return
     this.#keptBytes += size
     const alike = this.#kept.get(size)
     if (alike === undefined) this.#kept.set(size, [given])
     else alike.push(given)
+  }
+
+  /** Lets go of those of the size that was first kept, if that is another: they may be of no use any more. */
+  #drop(size: number): void {
+    for (const [other, buffers] of this.#kept) {
+      if (other === size) continue
+      this.#keptBytes -= other * buffers.length
+      this.#kept.delete(other)
+      return
+    }
   }
 }
 

@@ -102,28 +102,21 @@ const connect = (address: Address, { bufferSize = BUFFER_SIZE, connectTimeout }:
   })
 }
 
-/**
- * Has a socket read into arrays of the pool. One that was not filled is read into again: what it got is copied, so that few bytes do not
- * keep many.
- */
-const pooledReads = (received: (array: Uint8Array) => void): { readonly onread: net.OnReadOpts } => {
-  let next = arrays.take(READ_SIZE)
-  const callback = (length: number, buffer: Uint8Array): boolean => {
-    if (length < buffer.length) received(copy(buffer, length))
-    else {
-      next = arrays.take(READ_SIZE)
-      received(buffer)
-    }
-    return true
-  }
-  return { onread: { buffer: () => next, callback } }
-}
+/** Where sockets read to, each in its turn: what came is copied from there before the next one reads. So an idle one holds nothing. */
+const readBuffer = new Uint8Array(READ_SIZE)
 
-const copy = (bytes: Uint8Array, length: number): Uint8Array => {
-  const taken = arrays.take(length)
-  taken.set(bytes.subarray(0, length))
-  return taken
-}
+/** Has a socket give what it reads in arrays of the pool, instead of a new one each time. */
+const pooledReads = (received: (array: Uint8Array) => void): { readonly onread: net.OnReadOpts } => ({
+  onread: {
+    buffer: readBuffer,
+    callback: (length) => {
+      const array = arrays.take(length)
+      array.set(readBuffer.subarray(0, length))
+      received(array)
+      return true
+    }
+  }
+})
 
 /** Not in the types of a socket's options, though it takes them, as every stream does. */
 const marks = (bufferSize: number): object => ({

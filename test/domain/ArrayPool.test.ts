@@ -43,6 +43,15 @@ describe("ArrayPool", () => {
     expect(again.filter(({ buffer }) => many.some((bytes) => bytes.buffer === buffer))).toHaveLength(8)
   })
 
+  it("goes on with other sizes when those before are not used any more", () => {
+    const pool = new ArrayPool()
+    const old = Array.from({ length: 8 }, () => pool.take(1024 * 1024))
+    for (const bytes of old) pool.give(bytes)
+    const one = pool.take(65_536)
+    pool.give(one)
+    expect(pool.take(65_536).buffer).toBe(one.buffer)
+  })
+
   it("takes back as a whole only what nobody cut, and nothing that somebody keeps", () => {
     const pool = new ArrayPool()
     const cut = pool.take(9000)
