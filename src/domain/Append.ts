@@ -9,7 +9,7 @@ import * as Change from "./Change.js"
 import * as FlatTree from "./FlatTree.js"
 import * as Hash from "./Hash.js"
 import * as Merkle from "./Merkle.js"
-import { ENTRY_SIZE, type TreeNode, encode } from "./Node.js"
+import { ENTRY_SIZE, type MutableNode, HASH_SIZE, type TreeNode, encode } from "./Node.js"
 import * as Sleep from "./Sleep.js"
 
 /**
@@ -42,6 +42,8 @@ export class Planning {
   readonly #run: Array<Uint8Array> = []
   readonly #roots: Array<TreeNode>
   readonly #completed: Array<TreeNode> = []
+  /** Nodes that were roots and are none any more: the next are written over them. */
+  readonly #spare: Array<MutableNode> = []
   #added = 0
   #bytes = 0
 
@@ -60,7 +62,9 @@ export class Planning {
     const { blake2b, blocks, tip } = this
     for (let cost = 0; this.#added < blocks.length && cost < most; this.#added++) {
       const block = blocks[this.#added]!
-      Merkle.addLeaf(blake2b, this.#roots, Hash.leaf(blake2b, tip.length + this.#added, block), this.#created)
+      const leaf = this.#spare.pop() ?? { index: this.#first, hash: allocate(HASH_SIZE), size: 0 }
+      Hash.writeLeaf(blake2b, tip.length + this.#added, block, leaf)
+      Merkle.addLeaf(this.#parentOf, this.#roots, leaf, this.#created)
       this.#bytes += block.length
       cost += BLOCK_BYTES + block.length
     }
@@ -83,9 +87,16 @@ export class Planning {
     }
   }
 
-  readonly #created = (node: TreeNode): void => {
+  readonly #parentOf = (left: TreeNode, right: MutableNode): MutableNode => {
+    Hash.writeParent(this.blake2b, left, right, right)
+    // Made here, and not of the log before, which stays as it is.
+    if (left.index >= this.#first) this.#spare.push(left)
+    return right
+  }
+
+  readonly #created = (node: MutableNode): void => {
     const entry = node.index - this.#first
-    if (entry < 0) this.#completed.push(node)
+    if (entry < 0) this.#completed.push({ ...node, hash: node.hash.slice() })
     else encode(node, this.#partOf(entry), ENTRY_SIZE * (entry % PART_ENTRIES))
   }
 

@@ -83,7 +83,7 @@ const SLAB_SIZE = 1024
 /** Larger arrays are worth one of their own. */
 const LARGEST_IN_SLAB = 256
 
-let slab = new Uint8Array(SLAB_SIZE)
+let slab = new ArrayBuffer(SLAB_SIZE)
 let slabUsed = 0
 
 /**
@@ -94,9 +94,10 @@ let slabUsed = 0
 export const allocate = (size: number): Uint8Array => {
   if (size > LARGEST_IN_SLAB) return new Uint8Array(size)
   if (slabUsed + size > SLAB_SIZE) {
-    slab = new Uint8Array(SLAB_SIZE)
+    slab = new ArrayBuffer(SLAB_SIZE)
     slabUsed = 0
   }
   slabUsed += size
-  return slab.subarray(slabUsed - size, slabUsed)
+  // `subarray` takes half as long again.
+  return new Uint8Array(slab, slabUsed - size, size)
 }

@@ -5,7 +5,6 @@
  */
 import { equals } from "./Bytes.js"
 import * as FlatTree from "./FlatTree.js"
-import * as Hash from "./Hash.js"
 import type { TreeNode } from "./Node.js"
 
 /** What a log is known by: its `length` in blocks, its `byteLength`, its `roots`. */
@@ -34,14 +33,14 @@ export const sameTip = (a: Tip, b: Tip): boolean =>
   })
 
 /**
- * Adds a leaf to `roots`, merging equal-sized neighbours, and gives each node that came to be
+ * Adds a leaf to `roots`, merging equal-sized neighbours by `parentOf`, and gives each node that came to be
  * (the leaf, then the parents it completed, upwards) to `created`. Mutates `roots`.
  */
-export const addLeaf = (
-  blake2b: Hash.Blake2b256,
+export const addLeaf = <N extends TreeNode>(
+  parentOf: (left: TreeNode, right: N) => N,
   roots: Array<TreeNode>,
-  leaf: TreeNode,
-  created: (node: TreeNode) => void
+  leaf: N,
+  created: (node: N) => void
 ): void => {
   let node = leaf
   let spanOfNode = 1
@@ -50,7 +49,7 @@ export const addLeaf = (
     // Neighbouring roots lie (span + span) apart, so this holds only when both span the same.
     if (node.index - left.index !== 2 * spanOfNode) break
     roots.pop()
-    node = Hash.parent(blake2b, left, node)
+    node = parentOf(left, node)
     spanOfNode *= 2
     created(node)
   }

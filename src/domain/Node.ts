@@ -18,6 +18,13 @@ export interface TreeNode {
   readonly size: number
 }
 
+/** A node whose fields and hash are written over: who makes many has no garbage of those that only their children and the file knew. */
+export interface MutableNode {
+  index: Position
+  readonly hash: Uint8Array
+  size: number
+}
+
 /** Bytes under `nodes` together. */
 export const totalSize = (nodes: ReadonlyArray<TreeNode>): number => {
   let total = 0

@@ -4,7 +4,7 @@
  */
 import { Data, Effect, Layer } from "effect"
 import { createRequire } from "node:module"
-import { allocate } from "../domain/Bytes.js"
+import { allocate, totalLength } from "../domain/Bytes.js"
 import { Crypto, type CryptoService } from "../services/Crypto.js"
 
 /** The parts of sodium-native's interface that this layer calls. */
@@ -32,12 +32,36 @@ const DIGEST_SIZE = 32
 const SIGNATURE_SIZE = 64
 const PUBLIC_KEY_SIZE = 32
 
+/** Up to this size parts are laid out side by side: the copy takes less than telling native code of several arrays. */
+const LAID_OUT_BELOW = 2048
+
+const layout = new Uint8Array(LAID_OUT_BELOW)
+/** What was hashed last, of `layout`: the next input is often as long. */
+let laidOut = layout
+
+const hashParts = (
+  sodium: Sodium,
+  digest: Uint8Array,
+  parts: ReadonlyArray<Uint8Array>,
+  key: Uint8Array | undefined
+): void => {
+  const size = totalLength(parts)
+  if (size > LAID_OUT_BELOW) return sodium.crypto_generichash_batch(digest, parts, key)
+  let end = 0
+  for (let i = 0; i < parts.length; i++) {
+    layout.set(parts[i]!, end)
+    end += parts[i]!.length
+  }
+  if (laidOut.length !== size) laidOut = layout.subarray(0, size)
+  sodium.crypto_generichash(digest, laidOut, key)
+}
+
 const makeService = (sodium: Sodium): CryptoService => ({
   name: "sodium-native",
-  blake2b256: (parts, key) => {
-    const digest = allocate(DIGEST_SIZE)
+  blake2b256: (parts, key, into) => {
+    const digest = into ?? allocate(DIGEST_SIZE)
     if (parts.length === 1) sodium.crypto_generichash(digest, parts[0]!, key)
-    else sodium.crypto_generichash_batch(digest, parts, key)
+    else hashParts(sodium, digest, parts, key)
     return digest
   },
   keyPair: (seed) =>

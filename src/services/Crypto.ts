@@ -20,7 +20,8 @@ export interface CryptoService {
   /**
    * BLAKE2b with a 32-byte digest over the parts as if concatenated; keyed when a key is given.
    * A plain synchronous function: an effect a hash would cost more than the hash.
-   * The result is the caller's and nobody else's, though its `buffer` may be shared; the parts are only read.
+   * The result is the caller's and nobody else's, though its `buffer` may be shared; the parts are only read. It is `into`, 32 bytes, where
+   * that is given, or else fresh: a layer need not know of it.
    */
   readonly blake2b256: Blake2b256
 

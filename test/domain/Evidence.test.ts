@@ -15,6 +15,7 @@ import { bytes } from "../services/harness.js"
 const crypto = await Effect.runPromise(Effect.provide(Crypto, CryptoNode.layer))
 const keys = await Effect.runPromise(crypto.keyPair(new Uint8Array(32).fill(3)))
 const { blake2b256 } = crypto
+const parentOf = (left: TreeNode, right: TreeNode) => Hash.parent(blake2b256, left, right)
 const holds = (evidence: Evidence.Evidence, key = keys.publicKey) =>
   Effect.runPromise(Fork.verifyWith(crypto, evidence, key))
 
@@ -24,7 +25,7 @@ const treeOf = (branch: string, forkAt: number, length: number) => {
   const nodes = new Map<number, TreeNode>()
   for (let i = 0; i < length; i++) {
     const block = bytes(i < forkAt ? `block ${i}` : `${branch} ${i}`)
-    Merkle.addLeaf(blake2b256, roots, Hash.leaf(blake2b256, i, block), (node) => nodes.set(node.index, node))
+    Merkle.addLeaf(parentOf, roots, Hash.leaf(blake2b256, i, block), (node) => nodes.set(node.index, node))
   }
   return { roots, nodes }
 }

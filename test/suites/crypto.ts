@@ -111,6 +111,22 @@ export const cryptoSuite = (name: string, layer: Layer.Layer<Crypto, unknown>): 
       })
     )
 
+    testProperty(
+      "is written where the caller wants it, or that stays as it is",
+      fc.array(part),
+      (crypto, parts) =>
+        Effect.sync(() => {
+          const digest = toHex(crypto.blake2b256(parts))
+          const around = new Uint8Array(96)
+          const into = around.subarray(32, 64)
+          const given = crypto.blake2b256(parts, undefined, into)
+          expect(toHex(given)).toBe(digest)
+          expect(toHex(around)).toBe(
+            `${"00".repeat(32)}${given === into ? digest : "00".repeat(32)}${"00".repeat(32)}`
+          )
+        })
+    )
+
     test("gives a fresh array each time, and leaves its input alone", (crypto) =>
       Effect.sync(() => {
         const input = [text("a"), text("bc")]

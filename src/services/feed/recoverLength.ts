@@ -144,13 +144,14 @@ export const extendSigned = (
 ): Effect.Effect<Merkle.Tip, CorruptStorage | OpenRefused | StorageError> =>
   Effect.gen(function* () {
     const roots = [...found.tip.roots]
+    const parentOf = (left: TreeNode, right: TreeNode) => Hash.parent(core.crypto.blake2b256, left, right)
     let { byteLength } = found.tip
     for (let start = found.tip.length; start < found.claimed; start += STRETCH_BLOCKS) {
       const nodes: Array<TreeNode> = []
       const end = Math.min(start + STRETCH_BLOCKS, found.claimed)
       for (const leaf of yield* provenLeaves(core, start, end, byteLength)) {
         if (leaf === undefined) return yield* unprovable(found, claims)
-        Merkle.addLeaf(core.crypto.blake2b256, roots, leaf, (node) => nodes.push(node))
+        Merkle.addLeaf(parentOf, roots, leaf, (node) => nodes.push(node))
         byteLength += leaf.size
       }
       yield* commit(core, { ...Change.none, writes: Change.nodeWrites(nodes) })
