@@ -10,7 +10,6 @@ import * as FlatTree from "./FlatTree.js"
 import * as Hash from "./Hash.js"
 import * as Merkle from "./Merkle.js"
 import { ENTRY_SIZE, type MutableNode, HASH_SIZE, type TreeNode, encode } from "./Node.js"
-import * as Sleep from "./Sleep.js"
 
 /**
  * The largest block, in bytes, that a peer can carry. A frame is at most 8,388,608 bytes (FORMATS, "Wire"), and the
@@ -81,8 +80,7 @@ export class Planning {
       rootHash: Hash.rootHash(blake2b, roots),
       writes: [
         ...(indexing ? [] : [{ file: "data" as const, offset: tip.byteLength, parts: blocks }]),
-        ...Change.nodeWrites(this.#completed),
-        { file: "tree", offset: Sleep.nodeOffset(this.#first), parts: this.#run }
+        ...Change.nodeWrites(this.#completed, { first: this.#first, parts: this.#run })
       ]
     }
   }

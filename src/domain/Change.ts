@@ -89,8 +89,14 @@ const sortedNodes = (nodes: ReadonlyArray<TreeNode>): ReadonlyArray<TreeNode> =>
   return sorted
 }
 
-/** The writes that store `nodes`, neighbours together. */
-export const nodeWrites = (nodes: ReadonlyArray<TreeNode>): Array<Write> => {
+/** Entries of `tree` from that of the node at `first` on. */
+export interface Run {
+  readonly first: Position
+  readonly parts: ReadonlyArray<Uint8Array>
+}
+
+/** The writes that store `nodes`, and then a run of entries to their right, neighbours together. */
+export const nodeWrites = (nodes: ReadonlyArray<TreeNode>, run?: Run): Array<Write> => {
   const sorted = sortedNodes(nodes)
   const writes: Array<Write> = []
   for (let start = 0; start < sorted.length;) {
@@ -98,8 +104,12 @@ export const nodeWrites = (nodes: ReadonlyArray<TreeNode>): Array<Write> => {
     while (end < sorted.length && sorted[end]!.index === sorted[end - 1]!.index + 1) end++
     const bytes = allocate(ENTRY_SIZE * (end - start))
     for (let i = start; i < end; i++) encode(sorted[i]!, bytes, ENTRY_SIZE * (i - start))
-    writes.push({ file: "tree", offset: Sleep.nodeOffset(sorted[start]!.index), parts: [bytes] })
+    const isBesideRun = end === sorted.length && sorted[end - 1]!.index + 1 === run?.first
+    const parts = isBesideRun ? [bytes, ...run.parts] : [bytes]
+    writes.push({ file: "tree", offset: Sleep.nodeOffset(sorted[start]!.index), parts })
+    if (isBesideRun) return writes
     start = end
   }
+  if (run !== undefined) writes.push({ file: "tree", offset: Sleep.nodeOffset(run.first), parts: run.parts })
   return writes
 }

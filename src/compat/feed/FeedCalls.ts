@@ -2,9 +2,9 @@
  * How a façade's calls are made: their arguments sorted, the feed waited for, a program run, its end told. What may wait for blocks is found again
  * by `cancel`.
  */
-import { Effect, Either, Exit } from "effect"
+import { Effect, Exit } from "effect"
 import type { Feed } from "../../index.js"
-import { type Callback, call, type Promised, refusing, tellExit } from "../callback.js"
+import { type Callback, call, type CallOptions, type Promised, refusing, tellExit } from "../callback.js"
 import { type Codec, toCodec } from "../codecs.js"
 import { notWritable, type Words } from "../LegacyError.js"
 import type { GetOptions } from "../options.js"
@@ -22,12 +22,8 @@ export const sort = <O, C>(
 ): readonly [O | undefined, C | undefined] =>
   typeof options === "function" ? [undefined, options as C] : [(options as O | null) ?? undefined, callback]
 
-/** The blocks of a batch, or what the codec threw at one of its values. */
-const encodeAll = (
-  codec: Codec,
-  batch: ReadonlyArray<unknown>
-): Either.Either<ReadonlyArray<Uint8Array>, unknown> =>
-  Either.try({ try: () => batch.map((value) => codec.encode(value)), catch: (error) => error })
+/** How an append that could not be made is told. */
+const APPEND_WORDS: CallOptions = { words: { closed: notWritable, forked: notWritable } }
 
 /**
  * The peer has told others of a block before its append calls back, and who is in the same process, and need not wait for files, has got
@@ -104,19 +100,21 @@ export class FeedCalls extends FeedBase {
     this.appending++
     const settle = (exit: Exit.Exit<number, unknown>): void => {
       this.appending--
-      const tell = () =>
-        tellExit(exit, told.callback, one, { words: { closed: notWritable, forked: notWritable } })
-      if (this.peers.length === 0) tell()
-      else afterReplication(tell)
+      if (this.peers.length === 0) tellExit(exit, told.callback, one, APPEND_WORDS)
+      else afterReplication(() => tellExit(exit, told.callback, one, APPEND_WORDS))
     }
     this.whenOpen(
       (feed) => {
-        const blocks = encodeAll(this.codec, batch)
-        if (Either.isLeft(blocks)) return settle(Exit.die(blocks.left))
-        for (const [i, block] of this.valuesOf === undefined ? [] : blocks.right.entries()) {
-          this.valuesOf!.set(block, batch[i])
+        const blocks: Array<Uint8Array> = []
+        try {
+          for (const value of batch) blocks.push(this.codec.encode(value))
+        } catch (error) {
+          return settle(Exit.die(error))
         }
-        feed.unsafeAppend(blocks.right, settle)
+        for (let i = 0; this.valuesOf !== undefined && i < blocks.length; i++) {
+          this.valuesOf.set(blocks[i]!, batch[i])
+        }
+        feed.unsafeAppend(blocks, settle)
       },
       (error) => settle(Exit.die(error))
     )
