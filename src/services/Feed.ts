@@ -130,7 +130,7 @@ export interface Feed<A = Uint8Array, E = never> {
   readonly events: Stream.Stream<FeedEvent>
   /**
    * Calls `listener` with each event, within the change that it tells of and before whoever made it is answered; the function that it
-   * gives ends that. `Download` and `Upload` come with the block, but for those that `refresh` found. What the listener throws is logged.
+   * gives ends that. `Download` and `Upload` come with the block, to be copied at once by who keeps it, but for those that `refresh` found. What the listener throws is logged.
    */
   readonly unsafeListen: (listener: (event: FeedEvent, origin?: Origin) => void) => () => void
 

@@ -37,6 +37,28 @@ describe.each(COMBINATIONS)("%s to %s", (from, to) => {
     })
   }
 
+  it("gives Buffers of large blocks that are the listener's", async () => {
+    const blocks = Array.from({ length: 120 }, (_, i) => Buffer.alloc(4000 + ((i * 997) % 9000), i + 1))
+    const [author, reader] = await pair(from, to, blocks)
+    const heard: Record<"download" | "upload", Array<[index: number, data: Buffer]>> = {
+      download: [],
+      upload: []
+    }
+    reader.on("download", (index: number, data: Buffer) => heard.download.push([index, data]))
+    author.on("upload", (index: number, data: Buffer) => heard.upload.push([index, data]))
+    const [a, b] = [author.replicate(), reader.replicate()]
+    const over = ends(a, b)
+    join(a, b)
+    await over
+    const isKept = ([index, data]: readonly [number, Buffer]) => Buffer.compare(data, blocks[index]!) === 0
+    expect(heard.download).toHaveLength(blocks.length)
+    expect(heard.download.filter((one) => !isKept(one))).toEqual([])
+    // The real peers encrypt what they have told of where it is.
+    if (from !== "ours") return
+    expect(heard.upload).toHaveLength(blocks.length)
+    expect(heard.upload.filter((one) => !isKept(one))).toEqual([])
+  })
+
   it("follows a live feed, and tells of each block and peer", async () => {
     const [author, reader] = await pair(from, to, ["a"])
     const [a, b] = [author.replicate({ live: true }), reader.replicate({ live: true })]

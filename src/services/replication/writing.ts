@@ -122,6 +122,8 @@ const send = Effect.fnUntraced(function* (member: Member, asked: ReadonlyArray<A
   for (const { index, block, proof } of served.claims) {
     const size = block?.length ?? 0
     const { nodes, signature } = proof
+    // Before it is sent, and with that perhaps encrypted, where it is. (That no frame can carry it is known only then; no feed of ours has such a block.)
+    if (block !== undefined) publish(core, { _tag: "Upload", index, size }, { block, from: member.info })
     const sent = member.send({ _tag: "Data", index, value: block, nodes, signature })
     if (!sent) member.send({ _tag: "Unhave", start: index, length: 1 })
     if (!sent || block === undefined) continue
@@ -129,7 +131,6 @@ const send = Effect.fnUntraced(function* (member: Member, asked: ReadonlyArray<A
     peer.stats.uploadedBytes += size
     swarm.totals.uploadedBlocks++
     swarm.totals.uploadedBytes += size
-    publish(core, { _tag: "Upload", index, size }, { block, from: member.info })
   }
   for (const index of served.missing) member.send({ _tag: "Unhave", start: index, length: 1 })
   return served.count
