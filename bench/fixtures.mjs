@@ -10,7 +10,7 @@ const full = {
   seconds: 1,
   warmup: 0.3,
   getWarmup: 1, // longer, as a feed's caches fill while blocks are got
-  replicaWarmup: 1, // longer, as it takes ten times as much code
+  replicaWarmup: 3, // longer, as it takes ten times as much code, which V8 compiles for so long
   small: 100_000,
   large: 2_048,
   audit: 10_000,
