@@ -22,6 +22,9 @@ export type StreamCipher = (bytes: Uint8Array) => void
 export const MAX_FRAME_SIZE = 8_388_608
 export const MAX_CHANNELS = 256
 
+/** What the header of the last channel takes. */
+const MAX_HEADER_BYTES = 2
+
 /** The number of bytes that `MAX_FRAME_SIZE` takes: a longer length is refused, whatever it says. */
 const MAX_LENGTH_BYTES = 4
 
@@ -247,7 +250,9 @@ export class FrameReader {
     const { buffer, byteOffset, length } = this.#parts[1]!
     const valueHead = head.length > 0 ? valueHeadLength(head, length) : 0
     if (valueHead === 0) {
-      const whole = arrays.take(this.#length)
+      // What else is in a frame that is not large is not copied out of it, and outlives its block.
+      const isLarge = this.#length >= Wire.LARGE + MAX_HEADER_BYTES
+      const whole = isLarge ? arrays.take(this.#length) : new Uint8Array(this.#length)
       join(this.#parts, whole)
       this.#parse(whole, 0, this.#length, frames)
       for (const array of this.#done) arrays.giveWhole(array)

@@ -44,8 +44,8 @@ export const NONCE_SIZE = 24
 
 /** What one message can make us hold. */
 export const MAX_NODES = 4096
-/** Bytes of a Data from which on its block is large. */
-const LARGE = 4096
+/** Bytes of a Data from which on its block is large: the rest is copied, so that its array can be used again. */
+export const LARGE = 4096
 export const MAX_EXTENSIONS = 256
 export const MAX_EXTENSION_NAME = 255
 export const MAX_USER_DATA = 1_048_576

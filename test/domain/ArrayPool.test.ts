@@ -210,6 +210,24 @@ describe("a reader of arrays that are used again", () => {
     )
   })
 
+  it("has hashes and signatures apart from a block that is done with, where it is just large, too", () => {
+    for (let size = 3900; size < 4100; size++) {
+      const block = new Uint8Array(size).fill(1)
+      const reader = new FrameReader()
+      const parts = inParts(frames([block]), [1000], false)
+      const [frame] = parts.flatMap((bytes) => Either.getOrThrow(reader.read(bytes)))
+      const { bytes, end, start, type, value } = frame!
+      const data = Either.getOrThrow(Wire.decode(type, bytes, start, end, value)) as Wire.Data
+      arrays.give(data.value!)
+      scribble()
+      expect({ size, hash: data.nodes[0]!.hash, signature: data.signature }).toEqual({
+        size,
+        hash: new Uint8Array(32),
+        signature: new Uint8Array(64)
+      })
+    }
+  })
+
   it("reads on into the memory of those that it has joined", () => {
     const block = new Uint8Array(30_000).fill(1)
     const parts = inParts(frames([block, block, block]), [8192], false)
