@@ -55,7 +55,8 @@ export class Adversary {
         return []
       case 2:
         this.onDone("repeated")
-        return [piece, piece]
+        // Each is its taker's, who may change it.
+        return [piece, piece.slice()]
       default:
         this.onDone("reordered")
         this.#held = piece
