@@ -6,8 +6,8 @@
  * it. The last one gives it back, when nobody looks at any of it any more; what is not given back is garbage, as ever.
  */
 
-/** Smaller ones cost less than their accounting. */
-const LEAST = 4096
+/** Bytes of a large array: smaller ones cost less than their accounting. */
+export const LARGE = 4096
 /** Frames differ by some nodes of a proof: they share arrays whose sizes are multiples of this. */
 const STEP = 1024
 /** Bytes that are kept for later, at most. */
@@ -21,7 +21,7 @@ interface PoolBuffer extends ArrayBuffer {
 }
 
 const lentOf = (buffer: ArrayBufferLike): number | undefined =>
-  buffer.byteLength < LEAST ? undefined : (buffer as PoolBuffer)[LENT]
+  buffer.byteLength < LARGE ? undefined : (buffer as PoolBuffer)[LENT]
 
 export class ArrayPool {
   readonly #kept = new Map<number, Array<PoolBuffer>>()
@@ -29,7 +29,7 @@ export class ArrayPool {
 
   /** An array of `size` bytes, which hold anything. */
   take(size: number): Uint8Array {
-    if (size < LEAST) return new Uint8Array(size)
+    if (size < LARGE) return new Uint8Array(size)
     const whole = Math.ceil(size / STEP) * STEP
     const buffer = this.#kept.get(whole)?.pop()
     if (buffer !== undefined) this.#keptBytes -= whole

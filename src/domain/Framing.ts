@@ -9,7 +9,7 @@
  * `FrameReader.read`, which keeps views of it in the frames.
  */
 import { Either } from "effect"
-import { arrays } from "./ArrayPool.js"
+import { arrays, LARGE } from "./ArrayPool.js"
 import { concat, empty } from "./Bytes.js"
 import { ProtocolError } from "./Errors.js"
 import * as Varint from "./Varint.js"
@@ -29,7 +29,7 @@ const MAX_HEADER_BYTES = 2
 const MAX_LENGTH_BYTES = 4
 
 /** Values from this size on are sent from where they are: encryption changes them there. */
-export const OWN_ARRAY = 4096
+export const OWN_ARRAY = LARGE
 const CHUNK_SIZE = 65_536
 
 /** Writes frames one after another into shared chunks. */
@@ -251,7 +251,7 @@ export class FrameReader {
     const valueHead = head.length > 0 ? valueHeadLength(head, length) : 0
     if (valueHead === 0) {
       // What else is in a frame that is not large is not copied out of it, and outlives its block.
-      const isLarge = this.#length >= Wire.LARGE + MAX_HEADER_BYTES
+      const isLarge = this.#length >= LARGE + MAX_HEADER_BYTES
       const whole = isLarge ? arrays.take(this.#length) : new Uint8Array(this.#length)
       join(this.#parts, whole)
       this.#parse(whole, 0, this.#length, frames)

@@ -8,6 +8,7 @@
  * Encoded, a message is byte-equal to what the real peer sends: that writes each field it gives a value, false and 0 too.
  */
 import { Either } from "effect"
+import { LARGE } from "./ArrayPool.js"
 import { allocate } from "./Bytes.js"
 import type { ProtocolError } from "./Errors.js"
 import type { Position } from "./FlatTree.js"
@@ -44,8 +45,6 @@ export const NONCE_SIZE = 24
 
 /** What one message can make us hold. */
 export const MAX_NODES = 4096
-/** Bytes of a Data from which on its block is large: the rest is copied, so that its array can be used again. */
-export const LARGE = 4096
 export const MAX_EXTENSIONS = 256
 export const MAX_EXTENSION_NAME = 255
 export const MAX_USER_DATA = 1_048_576
@@ -447,6 +446,7 @@ const decodeData = (fields: FieldReader, apart: Uint8Array | undefined): Data =>
   let value = apart
   let signature: Uint8Array | undefined
   const nodes: Array<TreeNode> = []
+  // Of a large one the rest is copied, so that the array can be used again when the block is done with.
   const copies = fields.size >= LARGE
   while (fields.next()) {
     if (fields.field === 1) index = fields.number()

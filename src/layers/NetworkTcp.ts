@@ -6,7 +6,7 @@
  */
 import { type Duration, Layer } from "effect"
 import * as net from "node:net"
-import { arrays } from "../domain/ArrayPool.js"
+import { arrays, LARGE } from "../domain/ArrayPool.js"
 import { type Address, Network, type NetworkService } from "../services/Network.js"
 import { establish } from "./network/establish.js"
 import { faultOf } from "./network/Fault.js"
@@ -28,8 +28,7 @@ export interface NetworkTcpOptions {
 
 const BUFFER_SIZE = 1024 * 1024
 
-/** Where a socket reads to; and arrays that are sent from where they are, and given back then. */
-const LARGE = 4096
+/** What a socket reads at a time. */
 const READ_SIZE = 64 * 1024
 
 class TcpConnection extends SocketDuplex {

@@ -1,7 +1,7 @@
 /** Reading held blocks: from the tree's sizes to byte extents, then one read of `data`. */
 import { Effect, Either } from "effect"
 import { MAX_BLOCK_SIZE } from "../../domain/Append.js"
-import { arrays } from "../../domain/ArrayPool.js"
+import { arrays, LARGE } from "../../domain/ArrayPool.js"
 import { empty, equals, isBlank, readUint64 } from "../../domain/Bytes.js"
 import { CorruptStorage, type StorageError } from "../../domain/Errors.js"
 import * as FlatTree from "../../domain/FlatTree.js"
@@ -96,9 +96,6 @@ export interface Run {
 
 /** How blocks are read: all as views of one array; or, where all are large, each in an array of its own, or of the pool. */
 export type Arrays = "together" | "apart" | "pooled"
-
-/** From this size on a block is worth an array. */
-const LARGE = 4096
 
 /**
  * Reads held blocks from `start` on, not past `end`, as many as fit in `bytes` (at least one), in one read of `tree` and
