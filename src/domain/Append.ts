@@ -4,6 +4,7 @@
  * The new leaves and the parents between them go to `tree` as one run of 2 n - 1 entries (a parent not yet
  * complete is blank in it); a parent left of the run is written by itself. The peer writes the same.
  */
+import { arrays } from "./ArrayPool.js"
 import { allocate } from "./Bytes.js"
 import * as Change from "./Change.js"
 import * as FlatTree from "./FlatTree.js"
@@ -85,6 +86,11 @@ export class Planning {
     }
   }
 
+  /** Gives back the memory of `plan.writes`: once they are stored. */
+  release(): void {
+    for (const part of this.#run) arrays.giveWhole(part)
+  }
+
   readonly #parentOf = (left: TreeNode, right: MutableNode): MutableNode => {
     Hash.writeParent(this.blake2b, left, right, right)
     // Made here, and not of the log before, which stays as it is.
@@ -102,7 +108,7 @@ export class Planning {
     const part = Math.floor(entry / PART_ENTRIES)
     while (this.#run.length <= part) {
       const left = 2 * this.blocks.length - 1 - PART_ENTRIES * this.#run.length
-      this.#run.push(allocate(ENTRY_SIZE * Math.min(left, PART_ENTRIES)))
+      this.#run.push(arrays.take(ENTRY_SIZE * Math.min(left, PART_ENTRIES)).fill(0))
     }
     return this.#run[part]!
   }

@@ -53,8 +53,10 @@ const readUint32 = (bytes: Uint8Array, offset: number): number =>
 
 /** Writes `value` (an integer in 0 .. 2^53 - 1) as u64be at `offset`. */
 export const writeUint64 = (bytes: Uint8Array, offset: number, value: number): void => {
-  writeUint32(bytes, offset, Math.floor(value / TWO_32))
-  writeUint32(bytes, offset + 4, value % TWO_32)
+  const high = Math.floor(value / TWO_32)
+  writeUint32(bytes, offset, high)
+  // `value % TWO_32` is a call out of compiled code.
+  writeUint32(bytes, offset + 4, value - high * TWO_32)
 }
 
 const writeUint32 = (bytes: Uint8Array, offset: number, value: number): void => {

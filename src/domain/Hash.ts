@@ -2,7 +2,7 @@
  * The four formulas of FORMATS, "Hashes". All are BLAKE2b with a 32-byte digest; the first byte
  * keeps a leaf, a parent and a root from ever having the same preimage.
  */
-import { writeUint64 } from "./Bytes.js"
+import { empty, writeUint64 } from "./Bytes.js"
 import { type MutableNode, HASH_SIZE, type TreeNode } from "./Node.js"
 import * as FlatTree from "./FlatTree.js"
 
@@ -22,6 +22,7 @@ const DISCOVERY_CONTEXT = new TextEncoder().encode("hypercore")
 
 // Inputs are laid out in these arrays and consumed before the function returns: no allocation a hash.
 const leafPrefix = new Uint8Array(PREFIX_SIZE)
+const leafParts: [Uint8Array, Uint8Array] = [leafPrefix, empty]
 const parentInput = new Uint8Array(PARENT_INPUT_SIZE)
 const parentParts = [parentInput]
 // A log of 2^53 blocks has at most 53 roots.
@@ -33,7 +34,11 @@ parentInput[0] = PARENT_TYPE
 /** `00 | u64be(block length) | block` */
 export const leafHash = (blake2b: Blake2b256, block: Uint8Array, into?: Uint8Array): Uint8Array => {
   writeUint64(leafPrefix, 1, block.length)
-  return blake2b([leafPrefix, block], undefined, into)
+  leafParts[1] = block
+  const hash = blake2b(leafParts, undefined, into)
+  // A block is not kept from being collected.
+  leafParts[1] = empty
+  return hash
 }
 
 /** What stands before a block in what is hashed: an array of its own. */

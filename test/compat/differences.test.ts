@@ -216,11 +216,19 @@ it("a proof that was put stays as it is: 7.7.1 takes its nodes out", async () =>
   expect([await put(real7), await put(ours)]).toEqual([0, 2])
 })
 
-it("what a listener throws is an uncaught exception, and what it was told of goes on", async () => {
+/** Runs `test` with the first uncaught exception as a promise, in the place of the runner's listeners. */
+const whenUncaught = async (test: (uncaught: Promise<unknown>) => Promise<void>): Promise<void> => {
   const before = process.listeners("uncaughtException")
   process.removeAllListeners("uncaughtException")
   try {
-    const uncaught = once(process, "uncaughtException")
+    await test(once(process, "uncaughtException"))
+  } finally {
+    for (const listener of before) process.on("uncaughtException", listener)
+  }
+}
+
+it("what a listener throws is an uncaught exception, and what it was told of goes on", () =>
+  whenUncaught(async (uncaught) => {
     const feed = author(ours)
     feed.on("append", () => {
       throw new Error("of the listener")
@@ -228,10 +236,26 @@ it("what a listener throws is an uncaught exception, and what it was told of goe
     expect(await feed.append("a")).toBe(0)
     expect(((await uncaught) as Error).message).toBe("of the listener")
     expect([feed.length, await feed.get(0)]).toEqual([1, "a"])
-  } finally {
-    for (const listener of before) process.on("uncaughtException", listener)
-  }
-})
+  }))
+
+it("what a callback throws is an uncaught exception, and the callbacks of the same commit are called all the same", () =>
+  whenUncaught(async (uncaught) => {
+    const feed = author(ours)
+    await ready(feed)
+    const calls: Array<unknown> = []
+    const last = new Promise((resolve) => {
+      for (const value of ["a", "b", "c", "d"]) {
+        feed.append(value, function (this: unknown, ...values) {
+          calls.push([value, this, ...values])
+          if (value === "d") resolve(undefined)
+          if (value === "b") throw new Error("of the callback")
+        })
+      }
+    })
+    expect(((await uncaught) as Error).message).toBe("of the callback")
+    await last
+    expect(calls).toEqual(["a", "b", "c", "d"].map((value, i) => [value, undefined, null, i]))
+  }))
 
 it("requests that are cancelled are taken back", async () => {
   const [a, b] = [author(ours), ours(ram, key, { sparse: true })]

@@ -8,6 +8,7 @@ import { type Callback, call, type CallOptions, type Promised, refusing, tellExi
 import { type Codec, toCodec } from "../codecs.js"
 import { notWritable, type Words } from "../LegacyError.js"
 import type { GetOptions } from "../options.js"
+import { Appended } from "./Appended.js"
 import { FeedBase } from "./FeedBase.js"
 import { type Wait, Waits } from "./Waits.js"
 
@@ -31,10 +32,13 @@ const APPEND_WORDS: CallOptions = { words: { closed: notWritable, forked: notWri
  */
 const afterReplication = (run: () => void): void => void setImmediate(setImmediate, run)
 
+type Settle = (exit: Exit.Exit<number, unknown>) => void
+
 export class FeedCalls extends FeedBase {
   protected readonly waits = new Waits()
   /** Appends under way. */
   protected appending = 0
+  #appended: Appended | undefined
 
   protected codecOf({ valueEncoding }: Pick<GetOptions, "valueEncoding">): Codec {
     return valueEncoding === undefined || valueEncoding === null ? this.codec : toCodec(valueEncoding)
@@ -97,27 +101,49 @@ export class FeedCalls extends FeedBase {
     callback: Callback<[number]> | undefined
   ): Promise<number> | undefined {
     const told = this.told(callback)
+    const settle = this.#settling(told.callback)
     this.appending++
-    const settle = (exit: Exit.Exit<number, unknown>): void => {
+    if (this.feed !== undefined) this.#appendTo(this.feed, batch, settle)
+    else this.#appendOnceOpen(batch, settle)
+    return told.promise
+  }
+
+  readonly #settling =
+    (callback: Callback<[number]>): Settle =>
+    (exit) => {
       this.appending--
-      if (this.peers.length === 0) tellExit(exit, told.callback, one, APPEND_WORDS)
-      else afterReplication(() => tellExit(exit, told.callback, one, APPEND_WORDS))
+      if (this.peers.length > 0) afterReplication(() => tellExit(exit, callback, one, APPEND_WORDS))
+      else if (Exit.isSuccess(exit)) this.#current().add(callback, exit.value)
+      else {
+        this.#appended = undefined
+        tellExit(exit, callback, one, APPEND_WORDS)
+      }
     }
+
+  /** Those of the commit that settles its appends now; what is told between two commits is told between their callbacks. */
+  #current(): Appended {
+    const last = this.#appended
+    if (last?.isOpen === true && last.length === this.length) return last
+    return (this.#appended = new Appended(this.length))
+  }
+
+  #appendOnceOpen(batch: ReadonlyArray<unknown>, settle: Settle): void {
     this.whenOpen(
-      (feed) => {
-        const blocks: Array<Uint8Array> = []
-        try {
-          for (const value of batch) blocks.push(this.codec.encode(value))
-        } catch (error) {
-          return settle(Exit.die(error))
-        }
-        for (let i = 0; this.valuesOf !== undefined && i < blocks.length; i++) {
-          this.valuesOf.set(blocks[i]!, batch[i])
-        }
-        feed.unsafeAppend(blocks, settle)
-      },
+      (feed) => this.#appendTo(feed, batch, settle),
       (error) => settle(Exit.die(error))
     )
-    return told.promise
+  }
+
+  #appendTo(feed: Feed.Feed, batch: ReadonlyArray<unknown>, settle: Settle): void {
+    let blocks: Array<Uint8Array>
+    try {
+      blocks = batch.length === 1 ? [this.codec.encode(batch[0])] : Array.from(batch, this.codec.encode)
+    } catch (error) {
+      return settle(Exit.die(error))
+    }
+    for (let i = 0; this.valuesOf !== undefined && i < blocks.length; i++) {
+      this.valuesOf.set(blocks[i]!, batch[i])
+    }
+    feed.unsafeAppend(blocks, settle)
   }
 }

@@ -122,6 +122,7 @@ const commitGroup = Effect.fnUntraced(function* (core: FeedCore, requests: Reado
   if (isUnfinalized(core)) yield* commit(core, Append.change(plan, undefined))
   else if (core.signedLength === undefined) yield* signAndCommit(core, plan)
   else yield* claimed(core, plan)
+  planning.release()
   let start = plan.start
   for (const request of accepted) {
     settle(request, Exit.succeed(start))
