@@ -22,7 +22,7 @@ export interface NetworkTcpOptions {
    * the pusher is held up. 1 MiB when absent.
    */
   readonly bufferSize?: number | undefined
-  /** Connections that a listener has at a time; more are closed as they come. Absent: as many as the system gives. */
+  /** Connections that a listener has at a time; more are closed as they come, which is logged. Absent: as many as the system gives. */
   readonly maxConnections?: number | undefined
 }
 

@@ -26,7 +26,7 @@ export interface NetworkWebSocketNodeOptions {
   readonly bufferSize?: number | undefined
   /** The longest message taken; a longer one breaks the connection. 16 MiB when absent. */
   readonly maxPayload?: number | undefined
-  /** Connections that a listener has at a time; more are closed as they come. Absent: as many as the system gives. */
+  /** Connections that a listener has at a time; more are closed as they come, which is logged. Absent: as many as the system gives. */
   readonly maxConnections?: number | undefined
   /** For addresses that are `secure`: `key` and `cert` to listen, `ca` and the like to connect. */
   readonly tls?: tls.SecureContextOptions | undefined

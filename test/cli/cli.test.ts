@@ -65,6 +65,7 @@ interface Info {
   readonly held: number
   readonly whole: boolean
   readonly writable: boolean
+  readonly secretKey: string
   readonly signature: { readonly state: string; readonly index?: number }
 }
 
@@ -371,9 +372,18 @@ describe("damage", () => {
     }
     expect(fs.existsSync(inDirectory("keyless/key"))).toBe(false)
     expectSuccess(await at(["audit"], "--key", key))
-    expect(await infoOf("keyless")).toMatchObject({ key, length: 2, writable: false })
+    expect(await infoOf("keyless")).toMatchObject({ key, length: 2, writable: false, secretKey: "none" })
     const other = "0".repeat(64)
     expectFailure(await at(["info"], "--key", other), 1, /another feed is stored here: /)
+  })
+
+  it("tells that the stored secret key is damaged", async () => {
+    await feedOf("locked-out", ["a"])
+    flipBit("locked-out/secret_key", 3)
+    expect(await infoOf("locked-out")).toMatchObject({ length: 1, writable: false, secretKey: "damaged" })
+    expect(await textOf(["info", "locked-out"])).toMatch(/^writable +no, the stored secret key is damaged$/m)
+    fs.truncateSync(inDirectory("locked-out/secret_key"), 20)
+    expect(await infoOf("locked-out")).toMatchObject({ writable: false, secretKey: "damaged" })
   })
 
   it("finds a file that is none of a feed's", async () => {

@@ -217,6 +217,7 @@ describe("serve and clone", () => {
     const first = begin("clone", "--live", key, "first", "--from", tcp!)
     await first.wrote(/^cloned 1 block, /m)
     expect((await finish("clone", key, "second", "--from", tcp!)).code).toBe(1)
+    await server.wrote(/no more connections than 1 are taken: refused 127/)
     await first.stop()
     await server.wrote(/ disconnected: /)
     expect(await textOf("clone", key, "third", "--from", tcp!)).toMatch(/^cloned 1 block, /)

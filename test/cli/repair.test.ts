@@ -120,6 +120,11 @@ describe("repair", () => {
         })
       }).pipe(Effect.scoped, Effect.provide(layer({ directory: inDirectory("busy") })))
     )
+    expectFailure(
+      await run("repair", "busy", "--as-reader", "--secret-key-file", "busy/secret_key"),
+      2,
+      "--as-reader removes the secret key that --secret-key-file would store: give one of them"
+    )
     const other = await run("repair", "busy", "--key", "0".repeat(64))
     expectFailure(
       other,

@@ -5,7 +5,7 @@ import * as net from "node:net"
 import * as NetworkTcp from "../../src/layers/NetworkTcp.js"
 import { faultOf } from "../../src/layers/network/Fault.js"
 import { connectionSuite, expectFailure, MIB, pullAll, through, turn, until } from "../suites/connection.js"
-import { networkSuite } from "../suites/network.js"
+import { fullListenerSuite, networkSuite } from "../suites/network.js"
 import { otherProcess } from "../suites/otherProcess.js"
 
 const HOST = "127.0.0.1"
@@ -17,6 +17,7 @@ connectionSuite("NetworkTcp", {
 })
 
 networkSuite("NetworkTcp", Effect.sync(NetworkTcp.make), HOST)
+fullListenerSuite("NetworkTcp", NetworkTcp.make({ maxConnections: 1 }), HOST)
 
 /** A bare server, and the socket of the first connection to it. */
 const bareServer: Effect.Effect<

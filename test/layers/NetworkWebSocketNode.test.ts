@@ -18,7 +18,7 @@ import {
   through,
   until
 } from "../suites/connection.js"
-import { networkSuite } from "../suites/network.js"
+import { fullListenerSuite, networkSuite } from "../suites/network.js"
 import { pseudoRandomBytes } from "../vectors/dsl.mjs"
 
 const HOST = "127.0.0.1"
@@ -30,6 +30,7 @@ connectionSuite("NetworkWebSocketNode", {
 })
 
 networkSuite("NetworkWebSocketNode", Effect.sync(NetworkWebSocketNode.make), HOST)
+fullListenerSuite("NetworkWebSocketNode", NetworkWebSocketNode.make({ maxConnections: 1 }), HOST)
 
 /** A listener, and a bare WebSocket connected to it. */
 const fromBare = (options: NetworkWebSocketNode.NetworkWebSocketNodeOptions = {}) =>

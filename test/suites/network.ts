@@ -246,3 +246,46 @@ export const networkSuite = (
     })
   )
 }
+
+/** What a listener must do that takes one connection at a time. */
+export const fullListenerSuite = (name: string, network: NetworkService, host: string): void => {
+  const refused = (port: number) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const connection = yield* network.connect({ host, port })
+        expect(yield* connection.pull).toEqual([])
+      })
+    ).pipe(Effect.catchTag("NetworkError", ({ reason }) => Effect.succeed(expect(reason).toBe("reset"))))
+
+  it.live(`${name}: who comes to a full listener is closed, and the first of them logged`, () =>
+    Effect.gen(function* () {
+      let open = 0
+      const [, messages] = yield* logged(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const { address } = yield* network.listen({ host, port: 0 }, (connection) =>
+              Effect.acquireUseRelease(
+                Effect.sync(() => open++),
+                () => Effect.ignore(echo(connection)),
+                () => Effect.sync(() => open--)
+              )
+            )
+            for (let i = 0; i < 2; i++) {
+              yield* Effect.scoped(
+                Effect.gen(function* () {
+                  const taken = yield* network.connect({ host, port: address.port })
+                  yield* taken.push([Uint8Array.of(i)])
+                  expect([...(yield* pullBytes(taken, 1))]).toEqual([i])
+                  for (let j = 0; j < 3; j++) yield* refused(address.port)
+                })
+              )
+              yield* until(() => open === 0)
+            }
+          })
+        )
+      )
+      const line = /^no more connections than 1 are taken: refused 127\.0\.0\.1:\d+$/
+      expect(messages).toEqual([expect.stringMatching(line), expect.stringMatching(line)])
+    })
+  )
+}

@@ -2,6 +2,7 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Effect, Schema } from "effect"
 import { type Feed, Fork, toHex } from "../../index.js"
+import { CryptoNode } from "../../node.js"
 import { formatCount, formatNumber } from "../ByteSize.js"
 import * as FeedDirectory from "../FeedDirectory.js"
 import * as Key from "../Key.js"
@@ -24,8 +25,9 @@ interface FeedInfo {
   /** Blocks that are stored. */
   readonly held: number
   readonly whole: boolean
-  /** Whether the secret key is stored, so that the feed can be appended to. */
+  /** Whether the secret key is stored, and sound, so that the feed can be appended to. */
   readonly writable: boolean
+  readonly secretKey: StoredFiles.SecretKey
   readonly signature: LastSignature.LastSignature
   /** What shows that the key has signed two histories (base64), or nothing, as far as is known here. */
   readonly fork: string | null
@@ -36,6 +38,7 @@ const collect = (dir: string, key: Feed.OpenOptions) =>
   Effect.gen(function* () {
     const feed = yield* FeedDirectory.openReadOnly(dir, key)
     const held = yield* feed.downloaded()
+    const secretKey = yield* StoredFiles.secretKeyOf(dir, feed.key)
     return {
       key: toHex(feed.key),
       discoveryKey: toHex(feed.discoveryKey),
@@ -43,15 +46,22 @@ const collect = (dir: string, key: Feed.OpenOptions) =>
       byteLength: feed.byteLength,
       held,
       whole: held === feed.length,
-      writable: yield* StoredFiles.hasSecretKey(dir),
+      writable: secretKey === "stored",
+      secretKey,
       signature: yield* LastSignature.check(feed),
       fork: feed.fork === undefined ? null : Schema.encodeSync(Fork.schema)(feed.fork),
       crypto: feed.crypto
     } satisfies FeedInfo
-  }).pipe(Effect.mapError(FeedDirectory.explain(dir)))
+  }).pipe(Effect.provide(CryptoNode.layer), Effect.mapError(FeedDirectory.explain(dir)))
 
 const describeSignature = (signature: LastSignature.LastSignature): string =>
   signature.state === "none" ? "none" : `${signature.state}, for block ${signature.index}`
+
+const WRITABLE = {
+  stored: "yes, the secret key is stored",
+  none: "no, the secret key is not stored",
+  damaged: "no, the stored secret key is damaged"
+} as const
 
 const toRows = (info: FeedInfo): ReadonlyArray<readonly [string, string]> => [
   ...([
@@ -63,7 +73,7 @@ const toRows = (info: FeedInfo): ReadonlyArray<readonly [string, string]> => [
       "stored",
       `${formatNumber(info.held)} of ${formatCount(info.length, "block")} (${info.whole ? "whole" : "sparse"})`
     ],
-    ["writable", info.writable ? "yes, the secret key is stored" : "no, the secret key is not stored"],
+    ["writable", WRITABLE[info.secretKey]],
     ["last signature", describeSignature(info.signature)],
     ["crypto", info.crypto]
   ] as const),

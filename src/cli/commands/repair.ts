@@ -4,7 +4,7 @@ import { Effect, Option } from "effect"
 import { Feed, toHex } from "../../index.js"
 import { layer } from "../../node.js"
 import { formatCount, formatNumber } from "../ByteSize.js"
-import { type CommandFailed, failed } from "../Failure.js"
+import { type CommandFailed, failed, misused } from "../Failure.js"
 import * as FeedDirectory from "../FeedDirectory.js"
 import * as Key from "../Key.js"
 import * as ProgressBar from "../ProgressBar.js"
@@ -117,6 +117,11 @@ const judge = (
 
 export const repair = Command.make("repair", options, (given) =>
   Effect.gen(function* () {
+    if (given.asReader && Option.isSome(given.secretKey)) {
+      return yield* misused(
+        "--as-reader removes the secret key that --secret-key-file would store: give one of them"
+      )
+    }
     const secretKey = yield* Key.readSecretKey(given.secretKey)
     // The progress bar is gone when the result is printed.
     const report = yield* run(given, secretKey)

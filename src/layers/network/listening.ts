@@ -29,6 +29,23 @@ const started = (server: net.Server, { host, port }: Address) =>
     })
   })
 
+/** Logs that connections are refused, as there are `maxConnections`: once, until one is taken again. Whoever floods a server does not fill its log. */
+const logRefusals = (server: net.Server, log: (message: string) => void): void => {
+  let isFull = false
+  server.on("connection", () => {
+    isFull = false
+  })
+  server.on("drop", (refused) => {
+    if (isFull) return
+    isFull = true
+    const from =
+      refused?.remoteAddress === undefined
+        ? ""
+        : `: refused ${nameOf(refused.remoteAddress, refused.remotePort)}`
+    log(`no more connections than ${server.maxConnections} are taken${from}`)
+  })
+}
+
 /**
  * Listens with the server that `open` makes, until the scope closes. `open` gets what takes a connection that has come; `stop` ends what is
  * not a connection yet.
@@ -53,10 +70,11 @@ export const listening = <S extends net.Server, E, R>(
         })
       )
       const listener = { address: yield* restore(started(server, address)) }
+      const log = (message: unknown) => void Runtime.runFork(runtime, Effect.logWarning(message))
       server.on("error", (cause) => {
-        const error = networkError("accept", nameOf(address.host, address.port), faultOf(cause))
-        Runtime.runFork(runtime, Effect.logWarning(error))
+        log(networkError("accept", nameOf(address.host, address.port), faultOf(cause)))
       })
+      logRefusals(server, log)
       return listener
     })
   )
