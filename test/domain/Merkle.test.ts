@@ -2,11 +2,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import fc from "fast-check"
 import * as Append from "../../src/domain/Append.js"
+import { arrays, LARGE } from "../../src/domain/ArrayPool.js"
 import { concat, toHex } from "../../src/domain/Bytes.js"
 import type { Change } from "../../src/domain/Change.js"
 import * as Hash from "../../src/domain/Hash.js"
 import * as Merkle from "../../src/domain/Merkle.js"
-import { type TreeNode, totalSize } from "../../src/domain/Node.js"
+import { ENTRY_SIZE, type TreeNode, totalSize } from "../../src/domain/Node.js"
 import * as Sleep from "../../src/domain/Sleep.js"
 import * as CryptoNoble from "../../src/layers/CryptoNoble.js"
 import { BytesFile } from "../reference/BytesFile.js"
@@ -79,6 +80,14 @@ const writing: Hash.Blake2b256 = (parts, key, into = new Uint8Array(32)) => {
   return into
 }
 
+/** All that the pool could give to somebody else, written over. */
+const writeOverPool = (): void => {
+  const taken: Array<Uint8Array> = []
+  for (let size = LARGE; size <= 2 * MAX_LENGTH * ENTRY_SIZE; size += 1024)
+    taken.push(arrays.take(size).fill(255))
+  for (const array of taken) arrays.give(array)
+}
+
 describe.each([
   ["that answers fresh digests", blake2b256],
   ["that writes them where it is told", writing]
@@ -115,8 +124,8 @@ describe.each([
     }
   })
 
-  it("batches of any sizes come to the same, and leave the tip before them as it was", () => {
-    const batches = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 })
+  it("batches of any sizes come to the same, and leave the tip before them as it was, and nothing of them in what is given back", () => {
+    const batches = fc.array(fc.integer({ min: 1, max: 120 }), { minLength: 1, maxLength: 8 })
     fc.assert(
       fc.property(batches, (sizes) => {
         const tree = emptyTreeFile()
@@ -126,10 +135,14 @@ describe.each([
           const before = structuredClone(tip)
           const batch = blocks.slice(tip.length, Math.min(tip.length + size, MAX_LENGTH))
           if (batch.length === 0) break
-          const plan = Append.plan(blake2b, tip, batch)
+          const planning = new Append.Planning(blake2b, tip, batch)
+          expect(planning.proceed(Number.POSITIVE_INFINITY)).toBe(true)
+          const { plan } = planning
           expect(tip).toEqual(before)
           store(plan.writes, tree, data)
           tip = plan.tip
+          planning.release()
+          writeOverPool()
         }
         const all = blocks.slice(0, tip.length)
         const reference = recursiveTree(all)
