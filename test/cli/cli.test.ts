@@ -336,6 +336,18 @@ describe("damage", () => {
     expect(await textOf(["cat", "changed", "--start", "2"])).toBe("cc")
   })
 
+  it("finds blocks whose bytes are gone", async () => {
+    await feedOf("gone", ["aa", "bb", "cc"])
+    fs.truncateSync(inDirectory("gone/data"), 3)
+    const report = await run(["audit", "gone", "--read-only"])
+    expectFailure(report, 1, "gone: 2 blocks are damaged")
+    expect(report.stdout.toString()).toBe("valid       1 block\ninvalid     2 blocks\nnot stored  0 blocks\n")
+    expectFailure(await run(["audit", "gone"]), 1, "gone: 2 blocks are damaged and now marked as not stored")
+    expect(await textOf(["audit", "gone"])).toBe(
+      "valid       1 block\ninvalid     0 blocks\nnot stored  2 blocks\n"
+    )
+  })
+
   it("finds a changed signature", async () => {
     await feedOf("forged", ["a", "b"])
     await run(["append", "forged"], "c")

@@ -159,6 +159,34 @@ describe("one file older than the others", () => {
     )
   }
 
+  it.effect(
+    "blocks whose bytes are lost are told of by an audit: by each of who only reads, and by the owner's first",
+    () =>
+      Effect.gen(function* () {
+        const { history, last } = yield* authored
+        const held = history.blocks.length - 2
+        const storage = yield* plant(cutAt(last, "data", last.data.length - 1))
+        const reader = yield* openOn(storage, { readOnly: true })
+        for (let i = 0; i < 2; i++) expect(yield* reader.audit()).toEqual({ valid: held - 1, invalid: 1 })
+        const owner = yield* openOn(storage)
+        expect(yield* owner.audit()).toEqual({ valid: held - 1, invalid: 1 })
+        expect(yield* owner.audit()).toEqual({ valid: held - 1, invalid: 0 })
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("but not of those that have come again", () =>
+    Effect.gen(function* () {
+      const { history, key, last } = yield* authored
+      const held = history.blocks.length - 2
+      const whole = yield* openOn(yield* plant(last))
+      const noSecretKey = { ...last, secret_key: new Uint8Array(0) }
+      const reader = yield* openOn(yield* plant(cutAt(noSecretKey, "data", last.data.length - 1)), { key })
+      const index = history.blocks.length - 1
+      yield* reader.put({ index, block: yield* whole.get(index), proof: yield* whole.proof(index) })
+      expect(yield* reader.audit()).toEqual({ valid: held, invalid: 0 })
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("a bitfield from before a clear: the freed blocks fail typed, and an audit drops them", () =>
     Effect.gen(function* () {
       const { images, history } = yield* authored

@@ -107,6 +107,8 @@ export interface FeedCore {
   contiguous: number
   /** Blocks that the bitfield in memory has, and the stored one not for as good as was promised: nobody else is told of them yet. */
   unstored: ReadonlyArray<Blocks>
+  /** Blocks that were marked as held when the feed was opened, and lost their bytes: an audit tells of those that have not come again. */
+  lost: ReadonlyArray<Blocks>
   closed: boolean
   /** Fails once the feed is being closed. */
   readonly closing: Deferred.Deferred<never, FeedClosed>

@@ -11,7 +11,7 @@ import { commit } from "./commit.js"
 import { type FeedCore, whileOpen } from "./FeedCore.js"
 
 /**
- * Held blocks that matched their leaf, and those that did not, or that would be read from another place than where they matched, because a
+ * Held blocks that matched their leaf, and those that did not, whose bytes were found to be lost when the feed was opened, or that would be read from another place than where they matched, because a
  * node of the tree is damaged: these stay marked as held, since what is fetched again would be stored in that place, too. `repair` mends the tree.
  */
 export interface AuditReport {
@@ -40,7 +40,7 @@ export const audit = (core: FeedCore, options: AuditOptions = {}): Effect.Effect
   Effect.gen(function* () {
     const turn = new Turn()
     let valid = 0
-    let invalid = 0
+    let invalid = countLost(core)
     let next = 0
     // What is appended meanwhile is not audited: it might never end.
     const length = core.tip.length
@@ -55,8 +55,16 @@ export const audit = (core: FeedCore, options: AuditOptions = {}): Effect.Effect
         yield* options.onProgress({ checked: next, length, valid, invalid })
       }
     }
+    if (!core.readOnly) core.lost = []
     return { valid, invalid }
   })
+
+/** Opening has marked them as not held already. */
+const countLost = ({ bitfield, lost }: FeedCore): number => {
+  let count = 0
+  for (const { end, start } of lost) count += end - start - bitfield.count(start, end)
+  return count
+}
 
 const auditStretch = (core: FeedCore, from: number, length: number) =>
   Effect.gen(function* () {

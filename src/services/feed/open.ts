@@ -211,6 +211,7 @@ export const makeCore = (
       settled: Merkle.emptyTip,
       contiguous: 0,
       unstored: [],
+      lost: [],
       closed: false,
       closing: yield* Deferred.make<never, FeedClosed>(),
       broken: undefined,

@@ -20,7 +20,7 @@ import * as Recovery from "../../domain/Recovery.js"
 import * as Sleep from "../../domain/Sleep.js"
 import { extentOf, readData } from "./readBlocks.js"
 import { commit } from "./commit.js"
-import type { FeedCore } from "./FeedCore.js"
+import type { Blocks, FeedCore } from "./FeedCore.js"
 import { type Found, extendSigned, findSigned, isOfOtherKey } from "./recoverLength.js"
 import { readEntries, readNodes } from "./readNodes.js"
 import { applyBits } from "./setBits.js"
@@ -144,16 +144,23 @@ const dropWithoutLeaf = (core: FeedCore) =>
 /** Marks held blocks whose bytes lie past the end of `data` as not held, from the last one downwards. */
 const dropMissingData = (core: FeedCore, dataSize: number): Effect.Effect<void, StorageError> =>
   Effect.gen(function* () {
-    const lost: Array<Change.BitChange> = []
+    const lost: Array<Blocks> = []
     let last = core.bitfield.lastHeld(0, core.tip.length)
     for (; last !== undefined; last = core.bitfield.lastHeld(0, last)) {
       const extent = yield* extentOf(core, last)
       // An empty block has no bytes to lose, and says nothing about those before it.
       if (extent?.size === 0) continue
       if (extent?.size !== undefined && extent.offset + extent.size <= dataSize) break
-      lost.push({ _tag: "Have", start: last, end: last + 1, held: false })
+      const right = lost.at(-1)
+      if (right?.start === last + 1) lost[lost.length - 1] = { start: last, end: right.end }
+      else lost.push({ start: last, end: last + 1 })
     }
-    if (lost.length > 0) yield* apply(core, { ...Change.none, bits: lost })
+    core.lost = lost
+    if (lost.length === 0) return
+    yield* apply(core, {
+      ...Change.none,
+      bits: lost.map(({ end, start }) => ({ _tag: "Have", start, end, held: false }))
+    })
   })
 
 /**

@@ -39,6 +39,7 @@ const takeOver = (core: FeedCore): Effect.Effect<boolean, RefreshError> =>
     }
     // Also when no block came or went: nodes may have.
     core.bitfield.become(now.bitfield)
+    core.lost = now.lost
     if (!grew && changes.length === 0) return false
     announce(core, { tip: now.tip, events, origins: undefined, bits: changes.map(haveOf) })
     return true
