@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import type { Readable, Writable } from "node:stream"
 import { type Feed, Replication } from "../index.js"
-import { type Callback, call } from "./callback.js"
+import { type Callback, tellExit } from "./callback.js"
 import type { FeedBase } from "./feed/FeedBase.js"
 import { nothing, one, sort } from "./feed/FeedCalls.js"
 import { FeedProofs } from "./feed/FeedProofs.js"
@@ -13,6 +13,7 @@ import { readStream, type ReadStreamOptions } from "./feed/readStream.js"
 import * as Views from "./feed/views.js"
 import { downloadCancelled, Wait } from "./feed/Waits.js"
 import { writeStream } from "./feed/writeStream.js"
+import { fork } from "./fork.js"
 import { closed } from "./LegacyError.js"
 import type {
   ClearOptions,
@@ -338,7 +339,9 @@ export class Hypercore<T = Buffer> extends FeedProofs<T> {
       (feed) => {
         this.writable = false
         this.readable = false
-        call(feed.close, told.callback, nothing)
+        fork(feed.close).addObserver((exit) =>
+          this.closing.after(() => tellExit(exit, told.callback, nothing))
+        )
       },
       () => told.callback(null)
     )

@@ -17,6 +17,8 @@ export interface Interrupted {
 export interface CallOptions {
   readonly words?: Words | undefined
   readonly interrupted?: Interrupted
+  /** Called once the callback's tick is under way. */
+  readonly told?: (() => void) | undefined
 }
 
 /** Calls back with what `values` makes of a result, or with why there is none. */
@@ -40,7 +42,10 @@ export const call = <A, V extends ReadonlyArray<unknown>>(
   options?: CallOptions
 ): Fiber.RuntimeFiber<A, unknown> => {
   const fiber = fork(program)
-  fiber.addObserver((exit) => tellExit(exit, callback, values, options))
+  fiber.addObserver((exit) => {
+    tellExit(exit, callback, values, options)
+    options?.told?.()
+  })
   return fiber
 }
 

@@ -133,6 +133,33 @@ compare("the façade and 7.7.1 let callers see the same", {
     await new Promise((resolve) => setImmediate(resolve))
   },
 
+  "all that waits has ended when `close` is told, whatever the storage": async (make, log) => {
+    const directory = mkdtempSync(path(tmpdir(), "effect-hypercore-compat-"))
+    try {
+      for (const storage of [ram, directory]) {
+        const feed = make(storage, null, { valueEncoding: "utf-8" })
+        await called((done) => feed.append("a", done))
+        const ended: Array<string> = []
+        const end =
+          (name: string) =>
+          (error: Error | null): void =>
+            void ended.push(error === null ? `${name} succeeded` : `${name}: ${error.message}`)
+        feed.get(5, end("get"))
+        feed.get(6, { timeout: 60_000 }, end("get with timeout"))
+        feed.getBatch(7, 9, end("getBatch"))
+        feed.update(9, end("update"))
+        feed.download({ start: 0, end: 9 }, end("download"))
+        for (let i = 0; i < 3; i++) feed.append("b", () => ended.push("append"))
+        feed.flush(() => ended.push("flush"))
+        feed.on("close", () => log("close", [...ended].sort()))
+        await called((done) => feed.close(done))
+        log("closed", ended.length)
+      }
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  },
+
   "a closed feed": async (make, log) => {
     const feed = author(make)
     await called((done) => feed.append("a", done))

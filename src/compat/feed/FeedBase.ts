@@ -14,6 +14,7 @@ import type { HypercoreOptions } from "../options.js"
 import { type LegacyPeer, NO_STATS, type PeerStats } from "../replication/LegacyPeer.js"
 import { LegacyStorage } from "../storage.js"
 import { toBuffer } from "../toBuffer.js"
+import { Closing } from "./Closing.js"
 import { IfAvailable } from "./IfAvailable.js"
 import { type CreateStorage, open } from "./open.js"
 import { Opening } from "./Opening.js"
@@ -79,6 +80,7 @@ export class FeedBase extends EventEmitter {
   protected readonly codec: Codec
   /** The values of blocks that are being appended, where a hook is shown them. */
   protected readonly valuesOf: WeakMap<Uint8Array, unknown> | undefined
+  protected readonly closing = new Closing(() => this.tell("close"))
   readonly #opening = new Opening()
   /** Whether a promise waits for the feed to be open. */
   #isPromised = false
@@ -300,7 +302,7 @@ export class FeedBase extends EventEmitter {
     this.closed = true
     this.ifAvailable.destroy()
     if (this.#scope !== undefined) fork(Scope.close(this.#scope, Exit.void))
-    process.nextTick(() => this.tell("close"))
+    this.closing.closed()
   }
 
   /** What is printed of it, as data: not its files, nor its secret key. */

@@ -53,11 +53,12 @@ export class FeedCalls extends FeedBase {
   ): Promise<Promised<V>> | undefined {
     const told = this.told(callback)
     this.whenOpen((feed) => {
+      this.closing.begin()
       call(
         Effect.suspend(() => program(feed)),
         told.callback,
         values,
-        { words }
+        { words, told: this.closing.end }
       )
     }, refusing(told.callback))
     return told.promise
@@ -92,7 +93,11 @@ export class FeedCalls extends FeedBase {
       process.nextTick(refusing(callback), wait.reason)
       return
     }
-    this.waits.watch(wait, call(program, callback, values, { words, interrupted: wait }))
+    this.closing.begin()
+    this.waits.watch(
+      wait,
+      call(program, callback, values, { words, interrupted: wait, told: this.closing.end })
+    )
   }
 
   /** Not by a fiber each: callers who append block by block would pay more for those than for all the rest. */
@@ -103,6 +108,7 @@ export class FeedCalls extends FeedBase {
     const told = this.told(callback)
     const settle = this.#settling(told.callback)
     this.appending++
+    this.closing.begin()
     if (this.feed !== undefined) this.#appendTo(this.feed, batch, settle)
     else this.#appendOnceOpen(batch, settle)
     return told.promise
@@ -112,13 +118,19 @@ export class FeedCalls extends FeedBase {
     (callback: Callback<[number]>): Settle =>
     (exit) => {
       this.appending--
-      if (this.peers.length > 0) afterReplication(() => tellExit(exit, callback, one, APPEND_WORDS))
-      else if (Exit.isSuccess(exit)) this.#current().add(callback, exit.value)
-      else {
-        this.#appended = undefined
-        tellExit(exit, callback, one, APPEND_WORDS)
+      if (this.peers.length > 0) return afterReplication(() => this.#tellAppended(exit, callback))
+      if (Exit.isSuccess(exit)) {
+        this.#current().add(callback, exit.value)
+        return this.closing.end()
       }
+      this.#appended = undefined
+      this.#tellAppended(exit, callback)
     }
+
+  #tellAppended(exit: Exit.Exit<number, unknown>, callback: Callback<[number]>): void {
+    tellExit(exit, callback, one, APPEND_WORDS)
+    this.closing.end()
+  }
 
   /** Those of the commit that settles its appends now; what is told between two commits is told between their callbacks. */
   #current(): Appended {
