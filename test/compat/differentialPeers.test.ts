@@ -56,6 +56,7 @@ compare("replicating as 7.7.1 does", {
       }
       feed.on("replicating", (stream: Duplex) => log(name, "replicating", typeof stream.pipe))
     }
+    a.on("remote-update", () => seen.author.push("remote-update"))
     const news = once(b, "remote-update")
     const streams = joined(a, b)
     const peer = (await news) as LegacyPeer

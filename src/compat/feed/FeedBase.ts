@@ -193,7 +193,7 @@ export class FeedBase extends EventEmitter {
       this.peers[index] = this.peers.at(-1)!
       this.peers.pop()
       this.tell("peer-remove", peer)
-    } else if (what === "updated" && peer.hasNews()) this.tell("remote-update", peer)
+    } else if (what === "updated" && peer.downloading && peer.hasNews()) this.tell("remote-update", peer)
   }
 
   /** The façade of a peer that the feed's programs speak of. */
