@@ -15,6 +15,6 @@ export type { NetworkWebSocketNodeOptions } from "./layers/NetworkWebSocketNode.
 export type { CryptoThreadsOptions } from "./layers/CryptoThreads.js"
 export type { StorageFileOptions } from "./layers/StorageFile.js"
 
-/** All that `Feed.open` needs: files under a directory, and sodium-native or else noble. */
+/** All that `Feed.open` needs: files under a directory, and sodium-native, else WebAssembly, else noble. */
 export const layer = (options: StorageFile.StorageFileOptions): Layer.Layer<Crypto | Storage> =>
   Layer.merge(StorageFile.layer(options), CryptoNode.layer)
