@@ -3,6 +3,7 @@ import { describe, expect } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Feed, NetworkMemory, Replication } from "../../src/index.js"
 import {
+  atOnce,
   ended,
   expectFailure,
   expectWaiting,
@@ -105,7 +106,7 @@ describe("a side that fails", () => {
       ]
       const refusal = { _tag: "BadArgument", operation: "replicate" }
       for (const options of wrong) {
-        yield* expectFailure(Replication.replicate(from, left, options), refusal)
+        yield* expectFailure(atOnce(Replication.replicate(from, left, options)), refusal)
         yield* expectFailure(Replication.connect(left, options), refusal)
       }
     })

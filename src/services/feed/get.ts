@@ -17,7 +17,10 @@ import { type FeedCore, checkRange, isIndex } from "./FeedCore.js"
 export interface BatchOptions {
   /** Wait for a block that is not held (the default), or fail with `BlockUnavailable` at once. */
   readonly wait?: boolean
-  /** How long to wait before failing with `BlockUnavailable`; without it, until the block comes or the feed closes. */
+  /**
+   * How long to wait before failing with `BlockUnavailable`, 0: not at all; without it, until the block comes or the feed closes. One that is
+   * negative or no duration is a `BadArgument`.
+   */
   readonly timeout?: Duration.DurationInput
 }
 
