@@ -2,10 +2,8 @@
  * Network in memory: linked pairs, for replication within a process, and a simulated net, whose latency, bandwidth, splits, cuts and
  * partitions a seed repeats under any Clock.
  */
-import { Duration, Effect, Either, Layer, type Scope } from "effect"
-import type { BadArgument } from "../domain/Errors.js"
+import { Duration, Effect, Layer, type Scope } from "effect"
 import { type Connection, Network, type NetworkService } from "../services/Network.js"
-import { wrongDuration } from "../services/wrongDuration.js"
 import { PairedEnd } from "./networkMemory/pair.js"
 import * as Simulated from "./networkMemory/SimulatedNet.js"
 
@@ -85,21 +83,15 @@ export interface SimulatedNet {
   readonly vanish: (connection: Connection) => Effect.Effect<void>
 }
 
-const toMillis = (
-  latency: NonNullable<SimulationOptions["latency"]>
-): Either.Either<readonly [number, number], BadArgument> => {
-  const isRange = typeof latency === "object" && "min" in latency
-  const { max, min } = isRange ? latency : { min: latency, max: latency }
-  const problem =
-    wrongDuration("NetworkMemory.make", isRange ? "latency.min" : "latency", min) ??
-    wrongDuration("NetworkMemory.make", "latency.max", max)
-  return problem === undefined
-    ? Either.right([Duration.toMillis(min), Duration.toMillis(max)])
-    : Either.left(problem)
+const toMillis = (latency: NonNullable<SimulationOptions["latency"]>): readonly [number, number] => {
+  if (typeof latency === "object" && "min" in latency) {
+    return [Duration.toMillis(latency.min), Duration.toMillis(latency.max)]
+  }
+  return [Duration.toMillis(latency), Duration.toMillis(latency)]
 }
 
 /** A net without hosts. Its connections and timers end with the scope. */
-export const make = (options: SimulationOptions): Effect.Effect<SimulatedNet, BadArgument, Scope.Scope> => {
+export const make = (options: SimulationOptions): Effect.Effect<SimulatedNet, never, Scope.Scope> => {
   const {
     adversary,
     bandwidth = Infinity,
@@ -110,19 +102,17 @@ export const make = (options: SimulationOptions): Effect.Effect<SimulatedNet, Ba
     splitting
   } = options
   return Effect.map(
-    Effect.flatMap(toMillis(latency), (bounds) =>
-      Simulated.SimulatedNet.make({
-        seed,
-        bufferSize,
-        conditions: {
-          latency: bounds,
-          bandwidth: bandwidth / 1000,
-          pieces: splitting === undefined ? undefined : [splitting.min ?? 1, splitting.max ?? 1024 * 1024]
-        },
-        cuts: cuts === undefined ? undefined : { silent: 0, ...cuts },
-        adversary
-      })
-    ),
+    Simulated.SimulatedNet.make({
+      seed,
+      bufferSize,
+      conditions: {
+        latency: toMillis(latency),
+        bandwidth: bandwidth / 1000,
+        pieces: splitting === undefined ? undefined : [splitting.min ?? 1, splitting.max ?? 1024 * 1024]
+      },
+      cuts: cuts === undefined ? undefined : { silent: 0, ...cuts },
+      adversary
+    }),
     (net): SimulatedNet => ({
       host: (name) => net.host(name),
       partition: (left, right) => Effect.sync(() => net.partition(left, right)),
@@ -141,7 +131,7 @@ export const make = (options: SimulationOptions): Effect.Effect<SimulatedNet, Ba
 }
 
 /** The host `localhost` of a net of its own. */
-export const layer = (options: SimulationOptions): Layer.Layer<Network, BadArgument> =>
+export const layer = (options: SimulationOptions): Layer.Layer<Network> =>
   Layer.scoped(
     Network,
     Effect.map(make(options), (net) => net.host("localhost"))

@@ -7,11 +7,10 @@
  * with the same storage, as by a program that is started again.
  */
 import { Duration, Effect } from "effect"
-import { type BadArgument, StorageError } from "../domain/Errors.js"
+import { StorageError } from "../domain/Errors.js"
 import { Random, seedOf } from "../domain/Random.js"
 import type { FileName } from "../domain/Sleep.js"
 import type { FeedFiles, StorageService } from "../services/Storage.js"
-import { wrongDuration } from "../services/wrongDuration.js"
 import { checkPath } from "./checkPath.js"
 import { HeldFile } from "./storageFaulty/HeldFile.js"
 import {
@@ -135,15 +134,10 @@ const openFiles = (
 }
 
 /** A machine with nothing on its disk, and nothing that fails until it is told to. */
-export const make = (options: FaultyOptions): Effect.Effect<StorageFaulty, BadArgument> =>
-  Effect.suspend(() => {
-    const { delay, garbage = 0, sectorSize = 512, seed } = options
-    const problem =
-      wrongDuration("StorageFaulty.make", "delay.min", delay?.min) ??
-      wrongDuration("StorageFaulty.make", "delay.max", delay?.max)
-    return problem === undefined
-      ? Effect.succeed(on(new Machine({ seed, sectorSize, garbage }), options))
-      : Effect.fail(problem)
+export const make = (options: FaultyOptions): Effect.Effect<StorageFaulty> =>
+  Effect.sync(() => {
+    const { garbage = 0, sectorSize = 512, seed } = options
+    return on(new Machine({ seed, sectorSize, garbage }), options)
   })
 
 const on = (machine: Machine, { delay }: FaultyOptions): StorageFaulty => {

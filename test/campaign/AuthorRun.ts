@@ -79,7 +79,7 @@ export class AuthorRun {
         seed,
         sectorSize: random.next() < 0.5 ? 512 : 4096,
         garbage: random.next() < 0.5 ? 0 : 0.3
-      }).pipe(Effect.orDie)
+      })
       return new AuthorRun(seed, machine, keys, durability, crypto, counts)
     })
 

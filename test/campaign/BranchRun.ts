@@ -49,7 +49,7 @@ export class BranchRun {
       const conditions = drawConditions(random)
       this.#isOrderly = random.next() < 0.6
       this.note(`${this.#isOrderly ? "one by one" : "all at once"}, ${JSON.stringify(conditions)}`)
-      this.#net = yield* Effect.orDie(NetworkMemory.make({ ...conditions, seed: this.seed }))
+      this.#net = yield* NetworkMemory.make({ ...conditions, seed: this.seed })
       yield* this.#begin()
       for (let step = 0; step < steps; step++) {
         this.counts.actions++

@@ -34,7 +34,7 @@ export const drawMachine = (seed: number, name: string) => {
     sectorSize: random.next() < 0.5 ? 512 : 4096,
     garbage: random.next() < 0.5 ? 0 : 0.3,
     ...(slowest === 0 ? {} : { delay: { min: 0, max: slowest } })
-  }).pipe(Effect.orDie)
+  })
 }
 
 export class NetRun implements Companion {
@@ -63,7 +63,7 @@ export class NetRun implements Companion {
       const { seed } = author
       const conditions = drawConditions(new Random(seedOf(seed, "conditions")))
       author.note(JSON.stringify(conditions))
-      const net = yield* Effect.orDie(NetworkMemory.make({ ...conditions, seed }))
+      const net = yield* NetworkMemory.make({ ...conditions, seed })
       const self = new NetRun(author, net)
       const { random } = self
       const count = 1 + random.below(3)

@@ -51,7 +51,7 @@ export class ReaderRun implements Companion {
         seed: seedOf(seed, "reader's machine"),
         sectorSize: random.next() < 0.5 ? 512 : 4096,
         garbage: random.next() < 0.5 ? 0 : 0.3
-      }).pipe(Effect.orDie)
+      })
       return new ReaderRun(key, author, machine, durability, crypto, note, random.uint32())
     })
 

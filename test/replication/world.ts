@@ -73,7 +73,7 @@ export class Host {
     faulty?: StorageFaulty.FaultyOptions
   ): Effect.Effect<Host, never, Scope.Scope> =>
     Effect.gen(function* () {
-      const machine = faulty && (yield* Effect.orDie(StorageFaulty.make(faulty)))
+      const machine = faulty && (yield* StorageFaulty.make(faulty))
       const storage = machine?.storage ?? (yield* StorageMemory.make)
       const services = Context.make(Storage, storage).pipe(Context.add(Crypto, crypto))
       return new Host(options, open, net, services, yield* Effect.scope, machine)
