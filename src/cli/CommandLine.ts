@@ -6,6 +6,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
 import * as FileSystem from "@effect/platform/FileSystem"
+import * as Terminal from "@effect/platform/Terminal"
 import { Console, Context, Effect, Layer, Logger, identity } from "effect"
 import { stripVTControlCharacters } from "node:util"
 import manifest from "../../package.json" with { type: "json" }
@@ -126,10 +127,29 @@ const fileSystem = Layer.map(NodeFileSystem.layer, (context) =>
   })
 )
 
+const onTerminal = <A, E, R>(use: (terminal: Terminal.Terminal) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(NodeTerminal.make(), use)
+
+/**
+ * @effect/cli wants one to ask questions on, which no command does. Node's takes hold of standard input when it is made, and so makes a pipe
+ * non-blocking for every process that shares it: it is made when something is asked.
+ */
+const terminal = Layer.succeed(
+  Terminal.Terminal,
+  Terminal.Terminal.of({
+    columns: Effect.scoped(onTerminal(({ columns }) => columns)),
+    rows: Effect.scoped(onTerminal(({ rows }) => rows)),
+    isTTY: Effect.scoped(onTerminal(({ isTTY }) => isTTY)),
+    readInput: onTerminal(({ readInput }) => readInput),
+    readLine: Effect.scoped(onTerminal(({ readLine }) => readLine)),
+    display: (text) => Effect.scoped(onTerminal(({ display }) => display(text)))
+  })
+)
+
 const environment = Layer.mergeAll(
   fileSystem,
   NodePath.layer,
-  NodeTerminal.layer,
+  terminal,
   logger,
   CliConfig.layer({ isCaseSensitive: true, showBuiltIns: false })
 )

@@ -26,6 +26,7 @@ import type {
 import { protocol } from "./protocol.js"
 import { attach, type ProtocolStream } from "./replication/attach.js"
 import { LegacyPeer } from "./replication/LegacyPeer.js"
+import { toMillis } from "./toMillis.js"
 
 const FOREVER = Number.POSITIVE_INFINITY
 
@@ -39,7 +40,7 @@ const endOf = ({ end }: { readonly end?: number | null }): number => ((end ?? -1
 const waitOptions = ({ ifAvailable, timeout, wait }: GetOptions): Feed.WaitOptions => ({
   wait: wait !== false,
   ifAvailable: Boolean(ifAvailable),
-  ...(timeout ? { timeout } : {})
+  ...(timeout ? { timeout: toMillis(timeout) } : {})
 })
 
 /** A download under way. */

@@ -12,6 +12,7 @@ import type { Feed } from "./Feed.js"
 import { coreOf, type FeedCore } from "./feed/FeedCore.js"
 import type { Connection } from "./Network.js"
 import { Crypto, type CryptoService } from "./Crypto.js"
+import { wrongDuration } from "./wrongDuration.js"
 import { BytePort } from "./replication/BytePort.js"
 import type { PeerNews } from "./replication/Member.js"
 import { type MessageChannel, MessagePort } from "./replication/MessagePort.js"
@@ -105,6 +106,8 @@ const wrongOption = (options: Options): string | undefined => {
   if (expectedFeeds !== undefined && !(Number.isSafeInteger(expectedFeeds) && expectedFeeds >= 0)) {
     return `expectedFeeds ${expectedFeeds} is no number of feeds`
   }
+  const wrongTimeout = wrongDuration("replicate", "timeout", timeout)
+  if (wrongTimeout !== undefined) return wrongTimeout.detail
   if (timeout !== undefined && !Number.isFinite(Duration.toMillis(timeout)))
     return "timeout is without end: say 0"
   if (id !== undefined && id.length !== 32) return `id has ${id.length} bytes instead of 32`

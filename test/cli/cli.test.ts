@@ -275,6 +275,20 @@ describe("reading", () => {
     expect(stderr).toBe("")
   })
 
+  it.runIf(process.platform === "linux")("leaves the standard input alone that others share", async () => {
+    await feedOf("with-others", [])
+    await run(["append", "with-others", "--block-size", "64k"], Buffer.alloc(8 * 1024 * 1024, "x"))
+    const child = start(command, ["cat", "with-others"], directory)
+    // It has begun to write, and cannot end before somebody reads the rest.
+    await new Promise((resolve) => child.stdout!.once("readable", resolve))
+    const input = fs.readFileSync(`/proc/${child.pid}/fdinfo/0`, "utf8")
+    const flags = Number.parseInt(/^flags:\s*(\d+)$/m.exec(input)![1]!, 8)
+    const over = ended(child)
+    child.stdout!.resume()
+    expectSuccess(await over)
+    expect(flags & fs.constants.O_NONBLOCK).toBe(0)
+  })
+
   it("refuses what is not there", async () => {
     await feedOf("three", ["a", "b", "c"])
     expectFailure(await run(["get", "three", "3"]), 1, past("block 3"))

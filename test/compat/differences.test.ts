@@ -57,6 +57,14 @@ it("createReadStream({ snapshot: false }) reads: 7.7.1 ends at once", async () =
   expect(await read(ours)).toEqual(["a", "b", "end"])
 })
 
+it("createReadStream with an end before its start is empty: 7.7.1 does not end", async () => {
+  const feed = author(ours)
+  await called((done) => feed.append(["a", "b", "c"], done))
+  expect(await collect(feed.createReadStream({ start: 2, end: 1 }))).toEqual(["end"])
+  expect(await collect(feed.createReadStream({ tail: true, end: 1 }))).toEqual(["end"])
+  expect(await collect(feed.createReadStream({ start: 9, end: 2, live: true }))).toEqual(["end"])
+})
+
 it("undownload(range) ends that download's callback: 7.7.1 throws where the range has none of its own", async () => {
   const cancel = async (make: Make): Promise<unknown> => {
     const feed = make(ram, key)

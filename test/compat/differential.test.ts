@@ -66,6 +66,10 @@ compare("the façade and 7.7.1 let callers see the same", {
     await called((done) => feed.append(["a", "b", "c"], done))
     log(await outcome((done) => feed.get(7, { wait: false }, done)))
     log(await outcome((done) => feed.get(7, { timeout: 5 }, done)))
+    for (const timeout of [-5, "5", "nonsense"] as ReadonlyArray<number>) {
+      log(await outcome((done) => feed.get(7, { timeout }, done)))
+      log(await collect(feed.createReadStream({ end: 9, timeout })))
+    }
     log(await outcome((done) => feed.getBatch(1, 9, { wait: false }, done)))
     log(await outcome((done) => feed.getBatch(1, 9, { timeout: 5 }, done)))
     log(await outcome((done) => feed.get(7, { ifAvailable: true }, done)))

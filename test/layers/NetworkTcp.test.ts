@@ -175,6 +175,18 @@ describe("NetworkTcp", () => {
   )
 })
 
+it.scoped("a time limit that is none is `address`, as other wrong arguments are, and nothing is tried", () =>
+  Effect.gen(function* () {
+    const { port } = yield* bareServer
+    for (const connectTimeout of [-1, Number.NaN, "soon" as "1 second"]) {
+      const network = NetworkTcp.make({ connectTimeout })
+      const error = yield* expectFailure(network.connect({ host: HOST, port }), "address")
+      expect(error.cause).toMatchObject({ _tag: "BadArgument", operation: "connect" })
+      expect(error.message).toContain(`connectTimeout ${connectTimeout} is `)
+    }
+  })
+)
+
 describe("faults", () => {
   const codes = [
     ["ECONNREFUSED", "refused"],

@@ -3,6 +3,7 @@ import { describe, expect } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Feed, NetworkMemory, Replication } from "../../src/index.js"
 import {
+  atOnce,
   ended,
   expectFailure,
   expectWaiting,
@@ -11,7 +12,8 @@ import {
   onEachStorage,
   quiet,
   someBlocks,
-  source
+  source,
+  wrongDurations
 } from "../services/harness.js"
 
 /** Replicates both over a pair; the fibers of each side. */
@@ -98,11 +100,14 @@ describe("a side that fails", () => {
         { id: new Uint8Array(5) },
         { expectedFeeds: -1 },
         { timeout: Infinity },
+        ...wrongDurations.map(([timeout]) => ({ timeout })),
         { userData: new Uint8Array(1024 * 1024 + 1) },
         { extensions: ["x".repeat(256)] }
       ]
+      const refusal = { _tag: "BadArgument", operation: "replicate" }
       for (const options of wrong) {
-        yield* expectFailure(Replication.replicate(from, left, options), { _tag: "BadArgument" })
+        yield* expectFailure(atOnce(Replication.replicate(from, left, options)), refusal)
+        yield* expectFailure(Replication.connect(left, options), refusal)
       }
     })
   )

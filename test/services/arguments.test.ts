@@ -1,6 +1,6 @@
 /** Arguments that no caller should give: each is a typed error at once, and the feed goes on. */
 import { describe, expect } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { type Duration, Effect, Stream } from "effect"
 import { type Claim, Feed, MAX_BLOCK_SIZE } from "../../src/index.js"
 import {
   atOnce,
@@ -12,7 +12,8 @@ import {
   onEachStorage,
   openText,
   someBlocks,
-  stored
+  stored,
+  wrongDurations
 } from "./harness.js"
 
 const notIndexes: ReadonlyArray<number> = [
@@ -68,6 +69,11 @@ const indexes = (name: string, run: (index: number) => Effect.Effect<unknown, un
 const ranges = (name: string, run: (start: number, end: number) => Effect.Effect<unknown, unknown>) =>
   notRanges.map(([start, end]) => [`${name}(${start}, ${end})`, run(start, end)] as const)
 
+const timeouts = (
+  run: (timeout: Duration.DurationInput) => Effect.Effect<unknown, unknown>
+): ReadonlyArray<readonly [string, Effect.Effect<unknown, unknown>]> =>
+  wrongDurations.map(([timeout, says]) => [says, run(timeout)] as const)
+
 describe("bad indexes and ranges", () => {
   refusesAll("get", (feed) => [
     ...indexes("get", (index) => feed.get(index)),
@@ -104,9 +110,36 @@ describe("bad indexes and ranges", () => {
       .map((start) => [`start ${String(start)}`, Stream.runDrain(feed.stream({ start }))] as const),
     ...notIndexes
       .filter((end) => end !== Number.POSITIVE_INFINITY)
-      .map((end) => [`end ${String(end)}`, Stream.runDrain(feed.stream({ end }))] as const)
+      .map((end) => [`end ${String(end)}`, Stream.runDrain(feed.stream({ end }))] as const),
+    ["end before start", Stream.runDrain(feed.stream({ start: 5, end: 2 }))],
+    ["and live", Stream.runDrain(feed.stream({ start: 5, end: 2, live: true }))],
+    ["no start at all", Stream.runDrain(feed.stream({ start: Number.POSITIVE_INFINITY, end: 2 }))]
   ])
 })
+
+describe("bad timeouts, whether there is anything to wait for or not", () => {
+  refusesAll("get", (feed) => [
+    ...timeouts((timeout) => feed.get(0, { timeout })),
+    ...timeouts((timeout) => feed.get(7, { timeout, wait: false }))
+  ])
+  refusesAll("getBatch", (feed) => timeouts((timeout) => feed.getBatch(0, 2, { timeout })))
+  refusesAll("head", (feed) => timeouts((timeout) => feed.head({ timeout })))
+  refusesAll("seek", (feed) => timeouts((timeout) => feed.seek(0, { timeout })))
+  refusesAll("stream", (feed) => timeouts((timeout) => Stream.runDrain(feed.stream({ timeout }))))
+  refusesAll("update", (feed) => [
+    ...timeouts((timeout) => feed.update(1, { timeout })),
+    ...timeouts((timeout) => feed.update(9, { timeout }))
+  ])
+})
+
+inMemory("head of an empty feed refuses a bad timeout, too; of a closed feed nothing else is said", () =>
+  Effect.gen(function* () {
+    const feed = yield* Feed.open()
+    yield* expectFailure(feed.head({ timeout: -1 }), { _tag: "BadArgument", operation: "head" })
+    yield* feed.close
+    yield* expectFailure(feed.head({ timeout: -1 }), { _tag: "FeedClosed" })
+  })
+)
 
 // A loop that gives no turn would hang the test, not fail it.
 inMemory("digest of an index whose position is no exact number", () =>

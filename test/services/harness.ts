@@ -1,6 +1,6 @@
 /** What the feed's tests share: each test on each storage, keys from fixed seeds, the files as stored, typed failures. */
 import { expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Layer, Option, type Scope } from "effect"
+import { Cause, type Duration, Effect, Exit, Fiber, Layer, Option, type Scope } from "effect"
 import {
   Crypto,
   Feed,
@@ -48,6 +48,32 @@ export const onEachStorage = <A, E>(name: string, body: Body<A, E>): void => {
 /** One test, where the storage makes no difference. */
 export const inMemory = <A, E>(name: string, body: Body<A, E>): void =>
   it.effect(name, () => Effect.provide(Effect.scoped(body()), memory))
+
+const durations: ReadonlyArray<readonly [given: unknown, says: string]> = [
+  [-5, "timeout -5 is negative"],
+  [Number.NEGATIVE_INFINITY, "timeout -Infinity is negative"],
+  [Number.NaN, "timeout NaN is no duration"],
+  [-1n, "timeout -1 is negative"],
+  ["-1 seconds", "timeout -1 seconds is negative"],
+  ["-0.5 nanos", "timeout -0.5 nanos is negative"],
+  ["nonsense", "timeout nonsense is no duration"],
+  ["5", "timeout 5 is no duration"],
+  ["", "timeout  is no duration"],
+  [true, "timeout true is no duration"],
+  [Symbol("soon"), "timeout Symbol(soon) is no duration"],
+  [null, "timeout is no duration"],
+  [Object.create(null), "timeout is no duration"],
+  [[1], "timeout is no duration"],
+  [[1, Number.NaN], "timeout is no duration"],
+  [[Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY], "timeout is no duration"],
+  [[1e308, 0], "timeout is no duration"], // Effect cannot count it
+  [[-1, 5], "timeout is negative"]
+]
+
+/** What is no `timeout`, whether the type checker would say so or not, and what is said of it. */
+export const wrongDurations = durations.map(
+  ([given, says]) => [given as Duration.DurationInput, says] as const
+)
 
 /** The key pair of a seed of 32 equal bytes. */
 export const keyPair = (seed: number) =>

@@ -5,6 +5,7 @@ import type { Feed } from "../../index.js"
 import type { Codec, LegacyEncoding } from "../codecs.js"
 import { fork } from "../fork.js"
 import { ofCause, toLegacyError } from "../LegacyError.js"
+import { toMillis } from "../toMillis.js"
 
 export interface ReadStreamOptions {
   /** First block. Default 0. */
@@ -41,9 +42,12 @@ const toOptions = ({
   live: Boolean(live),
   wait: wait !== false,
   start: start ?? 0,
-  ...(typeof end === "number" && end !== -1 ? { end } : {}),
-  ...(timeout ? { timeout } : {})
+  ...(typeof end === "number" && end !== -1 ? { end: endFrom(start ?? 0, end) } : {}),
+  ...(timeout ? { timeout: toMillis(timeout) } : {})
 })
+
+/** What ends before it starts is empty here, not refused. */
+const endFrom = (start: number, end: number): number => (0 <= end && end < start ? start : end)
 
 /** Gives the feed, or why there is none. */
 export type WhenOpen = (run: (feed: Feed.Feed) => void, fail: (error: Error) => void) => void

@@ -2,12 +2,13 @@
 import { type Duration, Effect, type Scope } from "effect"
 import { NetworkError } from "../../domain/Errors.js"
 import type { Connection } from "../../services/Network.js"
+import { wrongDuration } from "../../services/wrongDuration.js"
 import type { Duplex } from "./Duplex.js"
 import { faultOf, networkError } from "./Fault.js"
 
 /**
  * `start` begins, calls one of its arguments once, and returns (or throws) at once; what it returns undoes it. The connection is closed with
- * the scope.
+ * the scope. A wrong `timeout`, the layer's `connectTimeout`, is told as the system tells of other wrong arguments, with reason `address`.
  */
 export const establish = (
   name: string,
@@ -16,6 +17,10 @@ export const establish = (
 ): Effect.Effect<Connection, NetworkError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
+      const problem = wrongDuration("connect", "connectTimeout", timeout)
+      if (problem !== undefined) {
+        return Effect.fail(networkError("connect", name, { reason: "address", cause: problem }))
+      }
       let undo: (() => void) | undefined
       const error = (cause: unknown): NetworkError =>
         cause instanceof NetworkError ? cause : networkError("connect", name, faultOf(cause))

@@ -7,6 +7,7 @@ import {
   FeedClosed,
   type StorageError
 } from "../../domain/Errors.js"
+import { wrongDuration } from "../wrongDuration.js"
 import type { Source } from "./Availability.js"
 import { readBlock, readHeld } from "./readBlocks.js"
 import { whenDownloaded } from "./download.js"
@@ -16,7 +17,10 @@ import { type FeedCore, checkRange, isIndex } from "./FeedCore.js"
 export interface BatchOptions {
   /** Wait for a block that is not held (the default), or fail with `BlockUnavailable` at once. */
   readonly wait?: boolean
-  /** How long to wait before failing with `BlockUnavailable`; without it, until the block comes or the feed closes. */
+  /**
+   * How long to wait before failing with `BlockUnavailable`, 0: not at all; without it, until the block comes or the feed closes. One that is
+   * negative or no duration is a `BadArgument`.
+   */
   readonly timeout?: Duration.DurationInput
 }
 
@@ -96,6 +100,8 @@ export const get = (
     if (!isIndex(index)) {
       return Effect.fail(new BadArgument({ operation: "get", detail: `${index} is not a block index` }))
     }
+    const problem = wrongDuration("get", "timeout", options.timeout)
+    if (problem !== undefined) return Effect.fail(problem)
     const wait = () => awaitBlock(core, index, options)
     return core.bitfield.has(index) ? readBlock(core, index, wait) : wait()
   })
@@ -145,6 +151,8 @@ export const getBatch = (
   Effect.gen(function* () {
     if (core.closed) return yield* new FeedClosed()
     yield* checkRange("getBatch", start, end)
+    const problem = wrongDuration("getBatch", "timeout", options.timeout)
+    if (problem !== undefined) return yield* problem
     yield* whenAllHeld(core, start, end, options)
     const blocks: Array<Uint8Array> = []
     while (blocks.length < end - start) {
@@ -159,8 +167,10 @@ export const getBatch = (
 
 /** The bytes of the last block; `BlockUnavailable` (`out-of-range`, index -1) when the feed is empty. */
 export const head = (core: FeedCore, options: WaitOptions = {}): Effect.Effect<Uint8Array, GetError> =>
-  Effect.suspend(() =>
-    core.tip.length === 0 && !core.closed
+  Effect.suspend((): Effect.Effect<Uint8Array, GetError> => {
+    const problem = wrongDuration("head", "timeout", options.timeout)
+    if (problem !== undefined && !core.closed) return Effect.fail(problem)
+    return core.tip.length === 0 && !core.closed
       ? Effect.fail(new BlockUnavailable({ index: -1, reason: "out-of-range" }))
       : get(core, Math.max(core.tip.length - 1, 0), options)
-  )
+  })

@@ -8,6 +8,7 @@ import {
   type StorageError
 } from "../../domain/Errors.js"
 import type { Wish } from "../../domain/Selection.js"
+import { wrongDuration } from "../wrongDuration.js"
 import { type FeedCore, isIndex } from "./FeedCore.js"
 import { withDeadline } from "./get.js"
 import { locate } from "./locate.js"
@@ -54,7 +55,10 @@ export const seek = (
   const sought = Effect.suspend(() =>
     attempt({ _tag: "Byte", offset: byteOffset, start, end, block: options.block === true })
   )
-  return isIndex(byteOffset)
+  const problem = isIndex(byteOffset)
+    ? wrongDuration("seek", "timeout", options.timeout)
+    : new BadArgument({ operation: "seek", detail: `${byteOffset} is not a byte offset` })
+  return problem === undefined
     ? withDeadline(sought, () => core.tip.length, options.timeout)
-    : Effect.fail(new BadArgument({ operation: "seek", detail: `${byteOffset} is not a byte offset` }))
+    : Effect.fail(problem)
 }

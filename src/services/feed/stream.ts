@@ -1,6 +1,7 @@
 /** Reading as a Stream of blocks in chunks, with back-pressure: a chunk is read when the one before is taken. */
 import { Chunk, Duration, Effect, Option, Stream } from "effect"
 import { BadArgument, FeedClosed } from "../../domain/Errors.js"
+import { wrongDuration } from "../wrongDuration.js"
 import { readHeld } from "./readBlocks.js"
 import { type FeedCore, isAuthor } from "./FeedCore.js"
 import { type GetError, whenHeld } from "./get.js"
@@ -8,7 +9,7 @@ import { type GetError, whenHeld } from "./get.js"
 export interface ReadOptions {
   /** First block. Default 0. */
   readonly start?: number
-  /** Block to end before. Default: the feed's length; with `live`, none. */
+  /** Block to end before, not before `start`. Default: the feed's length; with `live`, none. */
   readonly end?: number
   /** Fix the default end when reading starts (the default), or follow the feed's length until it is reached. */
   readonly snapshot?: boolean
@@ -27,19 +28,22 @@ export interface ReadOptions {
 const CHUNK_BLOCKS = 1024
 const CHUNK_BYTES = 1024 * 1024
 
-const badBound = (options: ReadOptions): string | undefined => {
+const wrongOption = (options: ReadOptions): string | undefined => {
   for (const name of ["start", "end"] as const) {
     const bound = options[name]
     if (bound === undefined || bound === Number.POSITIVE_INFINITY) continue
     if (!Number.isSafeInteger(bound) || bound < 0) return `${name} ${bound} is not a block index`
   }
-  return undefined
+  const { end = Number.POSITIVE_INFINITY, start = 0, tail, timeout } = options
+  // Where the tail starts is not the caller's to know.
+  if (start > end && tail !== true) return `[${start}, ${end}) is not a range of blocks`
+  return wrongDuration("stream", "timeout", timeout)?.detail
 }
 
 /** The blocks that `options` select, in order. The blocks of a chunk share one buffer. */
 export const stream = (core: FeedCore, options: ReadOptions = {}): Stream.Stream<Uint8Array, GetError> =>
   Stream.suspend((): Stream.Stream<Uint8Array, GetError> => {
-    const problem = badBound(options)
+    const problem = wrongOption(options)
     if (problem !== undefined) return Stream.fail(new BadArgument({ operation: "stream", detail: problem }))
     const start = options.tail === true ? core.tip.length : (options.start ?? 0)
     const end = endOf(core, options)

@@ -1,6 +1,7 @@
 /** update: waits for the log to reach a length. */
 import { Duration, Effect } from "effect"
 import { BadArgument, BlockUnavailable, FeedClosed } from "../../domain/Errors.js"
+import { wrongDuration } from "../wrongDuration.js"
 import { type FeedCore, isIndex } from "./FeedCore.js"
 import { ifAvailable, withDeadline } from "./get.js"
 
@@ -31,6 +32,8 @@ export const update = (
     if (!isIndex(wanted)) {
       return Effect.fail(new BadArgument({ operation: "update", detail: `${wanted} is not a length` }))
     }
+    const problem = wrongDuration("update", "timeout", options.timeout)
+    if (problem !== undefined) return Effect.fail(problem)
     // The same for all changes: it is asked of a peer once.
     const wish = { _tag: "Length", length: wanted, block: options.block === true } as const
     const wait: Effect.Effect<number, FeedClosed> = Effect.suspend(() => {
