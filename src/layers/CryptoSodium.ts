@@ -1,11 +1,13 @@
 /**
- * Crypto on `sodium-native` (libsodium through N-API): 10 to 20 times noble's speed. An optional peer dependency:
- * the layer fails to build, with a reason, where it is not installed.
+ * Crypto on `sodium-native` (libsodium through N-API): 10 to 20 times noble's speed; where many small hashes are made, these by libsodium in
+ * WebAssembly. An optional peer dependency: the layer fails to build, with a reason, where it is not installed.
  */
 import { Data, Effect, Layer } from "effect"
 import { createRequire } from "node:module"
 import { allocate, totalLength } from "../domain/Bytes.js"
 import { Crypto, type CryptoService } from "../services/Crypto.js"
+import { withSmallHashes } from "./cryptoSodium/smallHashes.js"
+import * as CryptoSodiumWasm from "./CryptoSodiumWasm.js"
 
 /** The parts of sodium-native's interface that this layer calls. */
 interface Sodium {
@@ -58,12 +60,15 @@ const hashParts = (
 
 const makeService = (sodium: Sodium): CryptoService => ({
   name: "sodium-native",
-  blake2b256: (parts, key, into) => {
-    const digest = into ?? allocate(DIGEST_SIZE)
-    if (parts.length === 1) sodium.crypto_generichash(digest, parts[0]!, key)
-    else hashParts(sodium, digest, parts, key)
-    return digest
-  },
+  blake2b256: withSmallHashes(
+    (parts, key, into) => {
+      const digest = into ?? allocate(DIGEST_SIZE)
+      if (parts.length === 1) sodium.crypto_generichash(digest, parts[0]!, key)
+      else hashParts(sodium, digest, parts, key)
+      return digest
+    },
+    () => Effect.runPromise(Effect.map(CryptoSodiumWasm.make, ({ blake2b256 }) => blake2b256))
+  ),
   keyPair: (seed) =>
     Effect.sync(() => {
       const publicKey = new Uint8Array(32)
