@@ -8,8 +8,7 @@ export const GB = 1024 * 1024 * 1024
 /** Sizes of a full run, of a contender so slow (`pace: "slow"`) that it would take minutes, and of `--quick`. */
 const full = {
   seconds: 1,
-  warmup: 0.3,
-  getWarmup: 1, // longer, as a feed's caches fill while blocks are got
+  warmup: 1,
   replicaWarmup: 3, // longer, as it takes ten times as much code, which V8 compiles for so long
   small: 100_000,
   large: 2_048,
@@ -29,7 +28,6 @@ export const sizes = {
   quick: {
     seconds: 0.3,
     warmup: 0.1,
-    getWarmup: 0.1,
     replicaWarmup: 0.1,
     small: 10_000,
     large: 256,

@@ -102,7 +102,7 @@ const oneBatch = async ({ open, dir, size }) => {
     return result
   }
 
-  await append("warmup", size.batch / 10)
+  await append("warmup", size.batch)
   const total = { ops: 0, bytes: 0, seconds: 0 }
   for (let pass = 0; total.seconds < size.seconds; pass++) {
     add(total, await append(`${pass}`, size.batch))
@@ -140,7 +140,7 @@ const getting =
       return { ops, bytes }
     }
 
-    await getFor(size.getWarmup)
+    await getFor(size.warmup)
     const result = await timed(() => getFor(size.seconds))
     await feed.close()
     return result
