@@ -17,7 +17,7 @@ export interface Interrupted {
 export interface CallOptions {
   readonly words?: Words | undefined
   readonly interrupted?: Interrupted
-  /** Called once the callback's tick is under way. */
+  /** Called once the callback has its tick, which is still to come. */
   readonly told?: (() => void) | undefined
 }
 

@@ -31,6 +31,22 @@ const ways: ReadonlyArray<readonly [string, typeof viaFromFeed | typeof viaEffec
   ["legacy.effect", viaEffect]
 ]
 
+it.scopedLive("a feed that was closed before is closed to callbacks, too", () =>
+  Effect.gen(function* () {
+    const feed = yield* Feed.open()
+    yield* feed.close
+    const legacy = fromFeed(feed)
+    const told: Array<string> = []
+    legacy.on("close", () => told.push("close"))
+    const calls = ["first", "second"].map((name) =>
+      called((done) => legacy.close(done)).then(() => told.push(name))
+    )
+    yield* Effect.promise(() => Promise.all(calls))
+    expect(told).toEqual(["close", "first", "second"])
+    expect([legacy.opened, legacy.closed, legacy.writable]).toEqual([true, true, false])
+  }).pipe(Effect.provide(layers))
+)
+
 describe.each(ways)("one feed by %s", (_, share) => {
   const test = (name: string, body: (shared: Shared) => Effect.Effect<unknown, unknown>): void =>
     it.scopedLive(name, () => Effect.flatMap(share, body).pipe(Effect.provide(layers)))

@@ -241,10 +241,13 @@ export class FeedBase extends EventEmitter {
     this.bitfield = Views.bitfieldView(feed)
     this.tree = Views.treeView(feed)
     this.opened = true
+    const wasClosed = !feed.readable
     feed.unsafeListen(this.#heard)
     this.ifAvailable.bind(feed)
     this.tell("ready")
     this.#opening.opened(feed)
+    // Who listens too late is not told.
+    if (wasClosed) this.#closed()
   }
 
   /** Keys as the feed has them now. */

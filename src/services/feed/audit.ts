@@ -11,8 +11,9 @@ import { commit } from "./commit.js"
 import { type FeedCore, whileOpen } from "./FeedCore.js"
 
 /**
- * Held blocks that matched their leaf, and those that did not, whose bytes were found to be lost when the feed was opened, or that would be read from another place than where they matched, because a
- * node of the tree is damaged: these stay marked as held, since what is fetched again would be stored in that place, too. `repair` mends the tree.
+ * `valid`: held blocks that matched their leaf. `invalid`: those that did not; those whose bytes were found to be lost when the feed was opened,
+ * and have not come again; and those that would be read from another place than where they matched, because a node of the tree is damaged. These last
+ * stay marked as held, since what is fetched again would be stored in that place, too. `repair` mends the tree.
  */
 export interface AuditReport {
   readonly valid: number
